@@ -1,0 +1,1 @@
+"""Words every part of tidemill shares; pure, no I/O."""
