@@ -1,0 +1,21 @@
+"""The database port: one set of Core statements, run on SQLite or PostgreSQL."""
+
+from sqlalchemy.exc import IntegrityError
+
+from tidemill.platform.db.columns import JsonText, UtcTime, insert_or_nothing, metadata, upsert
+from tidemill.platform.db.engines import open_database
+from tidemill.platform.db.port import Database, Reader, Row, Writer
+
+__all__ = [
+    "Database",
+    "IntegrityError",
+    "JsonText",
+    "Reader",
+    "Row",
+    "UtcTime",
+    "Writer",
+    "insert_or_nothing",
+    "metadata",
+    "open_database",
+    "upsert",
+]

@@ -1,0 +1,79 @@
+"""Column types and statements that mean the same on SQLite and PostgreSQL."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import DateTime, Dialect, MetaData, Table, Text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment: aware UTC in Python, ``timestamptz`` on PostgreSQL, naive UTC text on SQLite."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        """Keep the zone where the database can."""
+        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: nobody could tell which zone they mean."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone reached the database")
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give every time its zone back."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class JsonText(TypeDecorator[Any]):
+    """Any JSON value, kept as text on both databases."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Encode; None stays NULL."""
+        del dialect
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Decode; NULL stays None."""
+        del dialect
+        return None if value is None else msgspec.json.decode(value)
+
+
+def insert_or_nothing(table: Table, keys: Sequence[str]) -> postgresql.Insert:
+    """Return an INSERT that leaves an existing row with the same ``keys`` alone (rowcount 0)."""
+    return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(keys))
+
+
+def upsert(
+    table: Table, keys: Sequence[str], values: Mapping[str, Any], update: Mapping[str, Any]
+) -> postgresql.Insert:
+    """Return an INSERT of ``values`` that sets ``update`` on the row that already has these ``keys``.
+
+    Both databases share this syntax (SQLite took it from PostgreSQL), so one construct serves both.
+    """
+    return postgresql.insert(table).values(**values).on_conflict_do_update(index_elements=list(keys), set_=dict(update))

@@ -1,0 +1,1 @@
+"""Schema changes, applied in the order of their numbers; written by hand."""
