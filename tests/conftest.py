@@ -1,0 +1,6 @@
+"""Fixtures for every test; each module of tests.fixtures says what it gives."""
+
+pytest_plugins = [
+    "tests.fixtures.needs",
+    "tests.fixtures.databases",
+]
