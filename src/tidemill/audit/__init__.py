@@ -1,0 +1,1 @@
+"""Who did what: entries written in the caller's own transaction, never changed afterwards."""
