@@ -6,7 +6,7 @@ Loaded only when the database URL names PostgreSQL: the asyncio extension brings
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -143,7 +143,7 @@ class PostgresDatabase:
         first = True
         while True:
             try:
-                connect: _Connect = asyncpg.connect  # pyright: ignore[reportUnknownMemberType] - ships no types
+                connect = cast("_Connect", asyncpg.connect)  # pyright: ignore[reportUnknownMemberType] - no types
                 connection = await connect(self._url)
                 try:
                     await connection.add_listener(CHANNEL, self._heard)

@@ -1,0 +1,64 @@
+"""Settings of the backends: database, cache, queue, objects, vectors."""
+
+from typing import Annotated, Literal
+
+from msgspec import Struct
+
+from tidemill.platform.settings.doc import Doc
+
+
+class DatabaseSettings(Struct, frozen=True, kw_only=True):
+    """Which database, and how careful."""
+
+    url: Annotated[
+        str | None,
+        Doc(
+            zh="sqlite:///相对路径、sqlite:////绝对路径或 postgresql://…；缺省为 {data_dir}/tidemill.db",
+            en="sqlite:///relative, sqlite:////absolute or postgresql://…; unset: {data_dir}/tidemill.db.",
+            secret=True,
+        ),
+    ] = None
+    pool_size: Annotated[int, Doc(zh="PostgreSQL 连接池大小", en="Size of the PostgreSQL connection pool.")] = 10
+    synchronous: Annotated[
+        Literal["FULL", "NORMAL"],
+        Doc(
+            zh="SQLite 落盘策略：FULL 断电不丢，NORMAL 仅保证进程被杀不丢",
+            en="SQLite: FULL survives a power cut, NORMAL only a killed process.",
+        ),
+    ] = "FULL"
+
+
+class CacheSettings(Struct, frozen=True, kw_only=True):
+    """Where what instances share for a short time is kept."""
+
+    url: Annotated[str, Doc(zh="缓存地址：memory://", en="Cache: memory://.", secret=True)] = "memory://"
+
+
+class QueueSettings(Struct, frozen=True, kw_only=True):
+    """How jobs travel to workers."""
+
+    url: Annotated[
+        str, Doc(zh="任务队列地址：local://（即数据库）", en="Job transport: local:// (the database).", secret=True)
+    ] = "local://"
+
+
+class ObjectSettings(Struct, frozen=True, kw_only=True):
+    """Where files are kept."""
+
+    url: Annotated[
+        str | None,
+        Doc(
+            zh="file:///目录 或 s3://桶/前缀；缺省为 {data_dir}/objects",
+            en="file:///folder or s3://bucket/prefix; unset: {data_dir}/objects.",
+        ),
+    ] = None
+    s3_endpoint: Annotated[str | None, Doc(zh="S3 兼容服务地址", en="Address of an S3-compatible service.")] = None
+    s3_region: Annotated[str, Doc(zh="S3 区域", en="S3 region.")] = "us-east-1"
+    s3_access_key: Annotated[str | None, Doc(zh="S3 访问密钥", en="S3 access key.", secret=True)] = None
+    s3_secret_key: Annotated[str | None, Doc(zh="S3 私有密钥", en="S3 secret key.", secret=True)] = None
+
+
+class VectorSettings(Struct, frozen=True, kw_only=True):
+    """Where embeddings are kept."""
+
+    url: Annotated[str, Doc(zh="向量库地址：embedded://", en="Vector store: embedded://.", secret=True)] = "embedded://"
