@@ -1,0 +1,23 @@
+"""What a cache promises: a value for a while, and counters that are exact among those who share it."""
+
+from typing import Protocol
+
+
+class Cache(Protocol):
+    """Short-lived values by key."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, None when it is absent or past its time."""
+        ...
+
+    async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
+        """Keep ``value`` for ``ttl_s`` seconds at most."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forget ``key``; nothing happens when it is absent."""
+        ...
+
+    async def add(self, key: str, amount: int, *, ttl_s: float) -> int:
+        """Add to a counter and return it; the first call starts it at 0 with ``ttl_s`` to live."""
+        ...

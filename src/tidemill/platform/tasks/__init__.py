@@ -1,0 +1,5 @@
+"""Ownership of background work: every task has a name and somebody who waits for it."""
+
+from tidemill.platform.tasks.owner import TaskOwner
+
+__all__ = ["TaskOwner"]

@@ -1,0 +1,53 @@
+"""Spawn tasks that cannot get lost.
+
+asyncio keeps only a weak reference to a task and reports its failure when it is collected, if at all. An owner keeps
+each one until it ends, logs what it died of, and at the end waits for all of them.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from tidemill.platform.telemetry.logs import get_logger
+
+T = TypeVar("T")
+
+log = get_logger(__name__)
+
+
+class TaskOwner:
+    """Owns the tasks of one part of the program."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        """How many tasks have not ended."""
+        return len(self._tasks)
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run ``work`` in the background under ``name``; its failure is logged, never lost."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task.failed", task=task.get_name(), exc_info=error)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait up to ``timeout_s`` for every task, then cancel what is left and wait for that."""
+        mine = asyncio.current_task()
+        pending = {task for task in self._tasks if task is not mine}
+        if pending and timeout_s > 0:
+            _, pending = await asyncio.wait(pending, timeout=timeout_s)
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def cancel(self) -> None:
+        """Cancel every task and wait until all have ended."""
+        await self.drain(0)
