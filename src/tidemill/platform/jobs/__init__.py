@@ -1,0 +1,13 @@
+"""Work that outlives a request. The row in our database is the truth; engines only decide who runs it when."""
+
+from tidemill.platform.jobs.port import (
+    Handler,
+    JobCancelled,
+    JobContext,
+    JobFailed,
+    JobKind,
+    Jobs,
+    JobYield,
+)
+
+__all__ = ["Handler", "JobCancelled", "JobContext", "JobFailed", "JobKind", "JobYield", "Jobs"]

@@ -1,0 +1,110 @@
+"""What a job engine promises, whatever carries its messages.
+
+A job is enqueued in the transaction that causes it. It runs at least once, under a lease with a fencing epoch: what a
+worker that lost its lease still writes is dropped. A handler is told when it is cancelled and when its process drains;
+it saves a checkpoint and is resumed from there, by whatever process.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from tidemill.kernel.actor import Scope
+from tidemill.platform.db import Writer
+
+DEFAULT_QUEUE = "default"
+
+
+class JobYield(Exception):
+    """Raised by a handler that stops because its process drains: the job goes back to the queue uncounted."""
+
+
+class JobCancelled(Exception):
+    """Raised by a handler that has stopped because its job was cancelled."""
+
+
+class JobFailed(Exception):
+    """Raised by a handler for a failure that no retry would mend; ``code`` is stable, the text is for people."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        super().__init__(text)
+
+
+class JobContext(Protocol):
+    """What a handler sees of its job."""
+
+    job_id: str
+    user_id: int | None
+    payload: dict[str, Any]
+    checkpoint: dict[str, Any] | None
+    attempt: int
+    cancelled: asyncio.Event
+    draining: asyncio.Event
+
+    async def save(self, checkpoint: dict[str, Any]) -> None:
+        """Keep ``checkpoint`` for whoever resumes; raises JobYield when the lease was lost."""
+        ...
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        """Report progress; written with the next heartbeat and at the end."""
+        ...
+
+
+Handler = Callable[[JobContext], Awaitable[None]]
+
+
+class JobKind(Struct, frozen=True, kw_only=True):
+    """How jobs of one type are run.
+
+    ``max_crashes`` bounds runs that ended with their process and without a checkpoint or progress (None: no bound, for
+    handlers whose items have bounds of their own); ``timeout_s`` bounds one run.
+    """
+
+    type: str
+    handler: Handler
+    queue: str = DEFAULT_QUEUE
+    max_attempts: int = 5
+    max_crashes: int | None = 3
+    timeout_s: float | None = None
+    concurrency: int = 16
+
+
+class Jobs(Protocol):
+    """One job engine."""
+
+    def register(self, kind: JobKind) -> None:
+        """Teach this process a type of job; it claims only the types it knows."""
+        ...
+
+    async def enqueue(
+        self,
+        w: Writer,
+        scope: Scope,
+        kind: str,
+        payload: dict[str, Any],
+        *,
+        user_id: int | None,
+        idem_key: str | None = None,
+        run_at: datetime | None = None,
+    ) -> str:
+        """Put a job into the caller's transaction and return its id.
+
+        With ``idem_key`` a second call returns the id of the first job of that type and key.
+        """
+        ...
+
+    async def cancel(self, w: Writer, scope: Scope, job_id: str) -> None:
+        """Cancel a job in the caller's transaction; a running handler is told at once, or at its next heartbeat."""
+        ...
+
+    async def start(self) -> None:
+        """Begin to claim and run jobs in this process."""
+        ...
+
+    async def drain(self, timeout_s: float) -> None:
+        """Claim no more, tell the running handlers, and hand back what has not ended after ``timeout_s``."""
+        ...
