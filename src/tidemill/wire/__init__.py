@@ -1,0 +1,1 @@
+"""The protocols models speak, as bytes and structs; pure, no I/O."""
