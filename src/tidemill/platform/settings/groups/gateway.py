@@ -1,6 +1,6 @@
 """Settings of the gateway."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
@@ -17,8 +17,81 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         ),
     ] = True
     max_wait_s: Annotated[
-        float, Doc(zh="/api/model-call 等待空位的最长秒数", en="Longest wait of /api/model-call for a slot, seconds.")
+        float,
+        Doc(
+            zh="/api/model-call 与数据生成等待空位的最长秒数",
+            en="Longest wait of /api/model-call and of generation for a slot, seconds.",
+        ),
     ] = 300.0
+    relay_wait_s: Annotated[
+        float, Doc(zh="/v1 请求等待空位的最长秒数", en="Longest wait of a /v1 call for a slot, seconds.")
+    ] = 10.0
+    max_waiting: Annotated[
+        int,
+        Doc(
+            zh="同时等待空位的请求总数上限，超过即 429",
+            en="Calls that may wait for a slot at once in this process; past it: 429.",
+        ),
+    ] = 2000
     default_max_concurrent: Annotated[
         int, Doc(zh="渠道默认并发上限", en="Calls at once on a channel that sets no limit of its own.")
     ] = 16
+    caller_rpm: Annotated[
+        int,
+        Doc(
+            zh="每个密钥（或登录用户）每分钟请求上限；0 表示不限",
+            en="Calls a minute of one key (or signed-in user); 0: no limit.",
+        ),
+    ] = 0
+    caller_max_concurrent: Annotated[
+        int,
+        Doc(
+            zh="每个密钥（或登录用户）并发上限；0 表示不限",
+            en="Calls at once of one key (or signed-in user); 0: no limit.",
+        ),
+    ] = 0
+    max_body_bytes: Annotated[int, Doc(zh="/v1 请求体上限（字节）", en="Largest /v1 request body, bytes.")] = (
+        32 * 1024 * 1024
+    )
+    max_answer_bytes: Annotated[
+        int, Doc(zh="非流式回答上限（字节）", en="Largest plain answer taken from an upstream, bytes.")
+    ] = 64 * 1024 * 1024
+    body_timeout_s: Annotated[
+        float, Doc(zh="接收请求体的时限（秒）", en="Seconds a client may take to send its body.")
+    ] = 60.0
+    connect_timeout_s: Annotated[
+        float, Doc(zh="连接上游的时限（秒）", en="Seconds to open a connection to an upstream.")
+    ] = 10.0
+    first_token_timeout_s: Annotated[
+        float,
+        Doc(
+            zh="流式调用等待首个内容的时限（秒），不超过渠道的 timeout_s",
+            en="Seconds a stream may take to its first content; never more than the channel's timeout_s.",
+        ),
+    ] = 300.0
+    idle_timeout_s: Annotated[
+        float, Doc(zh="流式调用两次数据之间的时限（秒）", en="Seconds a stream may be silent after it began.")
+    ] = 120.0
+    heartbeat_s: Annotated[
+        float, Doc(zh="流中保活注释的间隔（秒）", en="Seconds of silence after which a keep-alive comment is sent.")
+    ] = 15.0
+    breaker_failures: Annotated[
+        int, Doc(zh="连续失败多少次后断开渠道", en="Failures in a row that open a channel's breaker.")
+    ] = 5
+    breaker_pause_s: Annotated[
+        float, Doc(zh="首次断开的时长（秒），之后逐次加倍", en="First pause of an open breaker, seconds; it doubles.")
+    ] = 5.0
+    breaker_max_pause_s: Annotated[
+        float, Doc(zh="断开时长的上限（秒）", en="Longest pause of an open breaker, seconds.")
+    ] = 60.0
+    journal_flush_s: Annotated[
+        float,
+        Doc(zh="用量日志写入数据库的间隔（秒）", en="Seconds between batches from the usage journal to the database."),
+    ] = 0.5
+    journal_fsync: Annotated[
+        Literal["never", "always"],
+        Doc(
+            zh="always：每条用量落盘（断电不丢）；never：进程被杀不丢，断电最多丢一个批次间隔",
+            en="always: each usage event reaches the disk; never: a killed process loses none, a power cut one interval.",
+        ),
+    ] = "never"

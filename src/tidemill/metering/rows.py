@@ -1,0 +1,111 @@
+"""From journal entries to rows: pure, so that a batch is the same whoever makes it."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from tidemill.metering.contracts import CallStatus, UsageEvent
+
+_MODEL_LENGTH = 500
+_NAME_LENGTH = 200
+_ID_LENGTH = 128
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(UsageEvent)
+
+Row = dict[str, Any]
+# A call that failed on nobody's account but the upstream's or ours; the rest of what is not OK is the caller's doing.
+_ERRORS = frozenset({CallStatus.UPSTREAM_ERROR, CallStatus.TIMEOUT, CallStatus.CLIENT_ERROR, CallStatus.REFUSED})
+
+
+def encode_event(event: UsageEvent) -> bytes:
+    """Return an event as a journal entry."""
+    return _encoder.encode(event)
+
+
+def decode_events(payloads: Iterable[bytes]) -> tuple[list[UsageEvent], int]:
+    """Read journal entries; returns them and how many could not be read."""
+    events: list[UsageEvent] = []
+    unreadable = 0
+    for payload in payloads:
+        try:
+            events.append(_decoder.decode(payload))
+        except msgspec.MsgspecError:
+            unreadable += 1
+    return events, unreadable
+
+
+def event_row(event: UsageEvent) -> Row:
+    """Return the row of ``usage_events``."""
+    tokens = event.tokens
+    return {
+        "id": event.id,
+        "created_at": _moment(event.began_ms),
+        "request_id": event.request_id[:_ID_LENGTH],
+        "user_id": event.user_id,
+        "key_id": event.key_id,
+        "surface": event.surface,
+        "kind": event.kind,
+        "channel_id": event.channel_id,
+        "channel": event.channel[:_NAME_LENGTH] if event.channel else None,
+        "provider": event.provider,
+        "model": event.model[:_MODEL_LENGTH],
+        "upstream_model": event.upstream_model[:_MODEL_LENGTH] if event.upstream_model else None,
+        "stream": event.stream,
+        "request_tokens": tokens.request,
+        "response_tokens": tokens.response,
+        "total_tokens": tokens.total,
+        "fresh_tokens": tokens.fresh,
+        "cache_read_tokens": tokens.cache_read,
+        "cache_write_tokens": tokens.cache_write,
+        "audio_in_tokens": tokens.audio_in,
+        "output_tokens": tokens.output,
+        "reasoning_tokens": tokens.reasoning,
+        "audio_out_tokens": tokens.audio_out,
+        "estimated": tokens.estimated,
+        "usage_raw": event.usage_raw,
+        "cost_nano": 0,
+        "latency_ms": event.latency_ms,
+        "first_token_ms": event.first_token_ms,
+        "status": str(event.status),
+        "http_status": event.http_status,
+        "error_code": event.error_code,
+        "retries": event.retries,
+        "metadata": event.metadata or None,
+    }
+
+
+def hourly_rows(events: Iterable[UsageEvent]) -> list[Row]:
+    """Sum events into rows of ``usage_hourly``, in the order of their key (so that two writers never deadlock)."""
+    sums: dict[tuple[Any, ...], Row] = {}
+    for event in events:
+        began = _moment(event.began_ms)
+        hour = began.replace(minute=0, second=0, microsecond=0)
+        model = event.model[:_MODEL_LENGTH]
+        key = (hour, event.user_id, event.key_id or "", model, event.channel_id or 0, event.surface)
+        row = sums.setdefault(key, _empty(key))
+        row["requests"] += 1
+        row["errors"] += event.status in _ERRORS
+        row["request_tokens"] += event.tokens.request
+        row["response_tokens"] += event.tokens.response
+        row["total_tokens"] += event.tokens.total
+        row["latency_ms_sum"] += event.latency_ms
+        row["latency_ms_max"] = max(row["latency_ms_max"], event.latency_ms)
+    return [sums[key] for key in sorted(sums)]
+
+
+def _empty(key: tuple[Any, ...]) -> Row:
+    names = ("hour", "user_id", "key_id", "model", "channel_id", "surface")
+    counts = ("requests", "errors", "request_tokens", "response_tokens", "total_tokens", "cost_nano")
+    return {
+        **dict(zip(names, key, strict=True)),
+        **dict.fromkeys(counts, 0),
+        "latency_ms_sum": 0.0,
+        "latency_ms_max": 0.0,
+    }
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
