@@ -1,0 +1,1 @@
+"""The composition root: picks engines, joins ports, mounts surfaces."""

@@ -1,0 +1,157 @@
+"""The outermost ASGI application: what every request meets first.
+
+It gives the request its id and its caller, decides which surface answers, adds the headers that a browser needs to be
+safe, and counts. Liveness is answered right here, so that it needs nothing else to work.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from tidemill.kernel import clock
+from tidemill.kernel.actor import Actor
+from tidemill.kernel.errors import TidemillError
+from tidemill.kernel.ids import uuid7
+from tidemill.platform.telemetry import get_logger, request_id, user_id
+from tidemill.platform.telemetry.metrics import http_requests, http_seconds
+from tidemill.platform.web.guards import ACTOR, REFUSAL
+from tidemill.server.addresses import AddressReader
+from tidemill.server.cors import Cors
+
+log = get_logger("tidemill.http")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ALIVE = frozenset({"/healthz", "/livez"})
+_QUIET = _ALIVE | {"/readyz", "/metrics", "/startupz"}
+_SECURITY_HEADERS: Sequence[tuple[bytes, bytes]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+_MAX_REQUEST_ID = 128
+
+
+class Identify(Protocol):
+    """Finds the caller of a request in memory."""
+
+    def __call__(
+        self, headers: Sequence[tuple[bytes, bytes]], query: bytes, client_ip: str | None, *, path: str, write: bool
+    ) -> Actor | TidemillError | None:
+        """Return the actor, why the credential failed, or None when there is none."""
+        ...
+
+
+class Edge:
+    """Routes by path prefix; ``surfaces`` is tried in order, ``otherwise`` answers the rest."""
+
+    def __init__(
+        self,
+        surfaces: Mapping[str, App],
+        otherwise: App,
+        *,
+        identify: Identify,
+        cors: Cors,
+        addresses: AddressReader,
+    ) -> None:
+        self._surfaces = tuple(surfaces.items())
+        self._otherwise = otherwise
+        self._identify = identify
+        self._cors = cors
+        self._addresses = addresses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if scope["type"] != "http":
+            await _refuse(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path in _ALIVE:
+            await _answer(send, 200, b'{"status":"ok"}')
+            return
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        client = self._addresses.client(scope, headers)
+        identifier = _given_request_id(headers) or uuid7()
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = identifier
+        scope["client"] = (client, scope["client"][1]) if client and scope.get("client") else scope.get("client")
+        found = self._identify(
+            headers, scope["query_string"], client, path=path, write=scope["method"] not in _SAFE_METHODS
+        )
+        if isinstance(found, Actor):
+            state[ACTOR] = found
+            user_id.set(found.user_id)
+        elif found is not None:
+            state[REFUSAL] = found
+        request_id.set(identifier)
+        await self._dispatch(scope, receive, send, headers, identifier)
+
+    async def _dispatch(
+        self, scope: Scope, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]], identifier: str
+    ) -> None:
+        path, method = scope["path"], scope["method"]
+        name, app = next(
+            ((prefix, app) for prefix, app in self._surfaces if _under(path, prefix)), ("console", self._otherwise)
+        )
+        started, status = clock.monotonic(), 500
+        extra = [*_SECURITY_HEADERS, *self._cors.headers(headers), (b"x-request-id", identifier.encode())]
+
+        async def sending(message: dict[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                present = {key.lower() for key, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in extra if pair[0] not in present)]
+            await send(message)
+
+        try:
+            if (preflight := self._cors.preflight(method, headers)) is not None:
+                await _answer(sending, 204, b"", preflight)
+            else:
+                await app(scope, receive, sending)
+        finally:
+            duration = clock.monotonic() - started
+            http_requests.labels(name, method if method in _METHODS else "other", str(status)).inc()
+            http_seconds.labels(name).observe(duration)
+            if path not in _QUIET:
+                log.info(
+                    "http.request",
+                    method=method,
+                    path=path,
+                    status=status,
+                    duration_ms=round(duration * 1000, 2),
+                    ip=scope["client"][0] if scope.get("client") else None,
+                    service="tidemill",
+                )
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Close WebSockets (no surface has one yet); other scope types pass unanswered."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 4404, "reason": "no such WebSocket here"})
+
+
+def _under(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
+
+
+def _given_request_id(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        if name == b"x-request-id" and 0 < len(value) <= _MAX_REQUEST_ID and value.isascii():
+            text = value.decode("ascii")
+            return text if text.isprintable() else None
+    return None
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    described = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))] if body else []
+    await send({"type": "http.response.start", "status": status, "headers": [*described, *headers]})
+    await send({"type": "http.response.body", "body": body})
