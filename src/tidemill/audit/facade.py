@@ -5,12 +5,14 @@ from typing import Any
 
 from tidemill.audit import repository
 from tidemill.audit.contracts import ActorKind, AuditEntry, AuditFilter, Origin, Result, current_origin
-from tidemill.audit.refusals import Refusals
-from tidemill.audit.rules import masked
+from tidemill.audit.refusals import Refusal, Refusals
+from tidemill.audit.rules import masked, storable
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor, AdminScope, Scope, SystemScope
 from tidemill.kernel.pages import Page, PageRequest
 from tidemill.platform.db import Database, Writer
+
+__all__ = ["AuditLog", "Refusal", "Refusals", "erase_person", "record"]
 
 
 async def record(  # noqa: PLR0913 - an entry has this many parts; all but three have defaults
@@ -37,17 +39,17 @@ async def record(  # noqa: PLR0913 - an entry has this many parts; all but three
         "at": clock.now(),
         "actor_kind": _kind(actor, claimed_name),
         "actor_id": actor.user_id if actor else None,
-        "actor_name": (actor.username if actor else claimed_name or "")[:100],
+        "actor_name": storable((actor.username if actor else claimed_name) or "", 100),
         "key_id": actor.key_id if actor else None,
         "action": action,
         "object_type": object_type,
-        "object_id": str(object_id)[:100],
+        "object_id": storable(str(object_id), 100),
         "result": result,
         "reason": reason,
         "count": 1,
         "details": masked(details or {}),
         "address": where.address,
-        "user_agent": where.user_agent[:255] if where.user_agent else None,
+        "user_agent": None if where.user_agent is None else storable(where.user_agent, 255),
         "request_id": where.request_id,
     }
     await repository.add(w, [row])
@@ -85,7 +87,7 @@ class AuditLog:
                 "key_id": None,
                 "action": refusal.action,
                 "object_type": "credential",
-                "object_id": refusal.subject[:100],
+                "object_id": storable(refusal.subject, 100),
                 "result": "refused",
                 "reason": refusal.reason,
                 "count": count,

@@ -18,6 +18,11 @@ def masked(details: Mapping[str, Any]) -> dict[str, Any]:
     return {name: MASK if _is_secret(name, value) else _value(value) for name, value in details.items()}
 
 
+def storable(text: str, limit: int) -> str:
+    """Return a text that fits its column: at most ``limit`` characters, and no NUL, which PostgreSQL refuses."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:limit]
+
+
 def _value(value: Any) -> Any:
     if isinstance(value, Mapping):
         return masked(cast("Mapping[str, Any]", value))

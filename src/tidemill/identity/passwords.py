@@ -59,9 +59,11 @@ class Passwords:
         Without a stored hash the answer is no, after the time that a real check takes.
         """
         async with self._turn:
-            if stored is None:
-                return await asyncio.to_thread(self._check_decoy, password)
-            return await asyncio.to_thread(_check, stored, password)
+            if self._decoy is None:
+                # Made at the first check of either kind, so that its cost tells nothing.
+                self._decoy = await asyncio.to_thread(self._hash, secrets.token_urlsafe(18))
+            matches = await asyncio.to_thread(_check, stored or self._decoy, password)
+            return matches and stored is not None
 
     def needs_renewal(self, stored: str) -> bool:
         """Tell whether a hash was made in another way than new ones are; bcrypt users keep theirs under bcrypt."""
@@ -75,12 +77,6 @@ class Passwords:
         import bcrypt  # noqa: PLC0415 - loaded on first use
 
         return bcrypt.hashpw(password.encode(), bcrypt.gensalt(self._rounds)).decode()
-
-    def _check_decoy(self, password: str) -> bool:
-        if self._decoy is None:
-            self._decoy = self._hash(secrets.token_urlsafe(18))
-        _check(self._decoy, password)
-        return False
 
 
 def _check(stored: str, password: str) -> bool:
@@ -96,7 +92,10 @@ def _check(stored: str, password: str) -> bool:
     import bcrypt  # noqa: PLC0415 - loaded on first use
 
     # bcrypt reads 72 bytes and no more; hashes of longer passwords were made from their beginning.
-    return bcrypt.checkpw(password.encode()[:BCRYPT_MAX_BYTES], stored.encode())
+    try:
+        return bcrypt.checkpw(password.encode()[:BCRYPT_MAX_BYTES], stored.encode())
+    except ValueError:
+        return False
 
 
 @cache

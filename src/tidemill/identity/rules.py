@@ -15,13 +15,18 @@ MAX_EMAIL = 254
 MAX_KEY_NAME = 100
 MAX_LIST = 100
 MAX_BUDGET = Decimal(1_000_000_000)
-_BUDGET_QUANTUM = Decimal("0.000000001")
+NANO = 1_000_000_000
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+")
 
 
 def username_key(username: str) -> str:
     """Return what two names must not share: the name without case and with one form for each character."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", storable(username)).casefold())
+
+
+def storable(text: str) -> str:
+    """Return a text that may be compared on any database: PostgreSQL takes no NUL character."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def username_problem(username: str) -> FieldProblem | None:
@@ -104,25 +109,25 @@ def checked_networks(networks: Sequence[str] | None) -> list[str] | None:
         raise BadInput.of("networks", f"{error}; write them like 10.0.0.0/8 or 2001:db8::/32") from None
 
 
-def checked_budget(budget: float | str | None) -> Decimal | None:
-    """Return a budget in credits, exact to 1e-9; raises BadInput unless it is a number from 0 to 1e9."""
+def checked_budget(budget: float | str | None) -> int | None:
+    """Return a budget of credits as nano-credits (1e-9); raises BadInput unless it is a number from 0 to 1e9."""
     if budget is None:
         return None
     try:
-        amount = Decimal(str(budget)).quantize(_BUDGET_QUANTUM)
+        amount = Decimal(str(budget))
     except InvalidOperation:
         raise BadInput.of("budget", "must be a number of credits") from None
-    if not 0 <= amount <= MAX_BUDGET:
+    if not amount.is_finite() or not 0 <= amount <= MAX_BUDGET:
         raise BadInput.of("budget", f"must be between 0 and {MAX_BUDGET}")
-    return amount
+    return int((amount * NANO).to_integral_value())
 
 
-def shown_budget(budget: Decimal | float | None) -> str | None:
-    """Return a budget as plain decimal text without trailing zeros."""
-    if budget is None:
+def shown_budget(budget_nano: int | None) -> str | None:
+    """Return nano-credits as decimal text in credits, without trailing zeros."""
+    if budget_nano is None:
         return None
-    text = f"{Decimal(str(budget)):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    whole, nano = divmod(budget_nano, NANO)
+    return f"{whole}.{nano:09d}".rstrip("0").rstrip(".")
 
 
 def checked_limit(field: str, limit: int | None) -> int | None:

@@ -57,8 +57,13 @@ class SessionTokens:
         self._keys = tuple(signing_keys)
         self.lifetime_s = lifetime_s
 
-    def issue(self, user_id: int, username: str, epoch: int, *, is_admin: bool) -> tuple[str, Claims]:
-        """Return a fresh token and its claims."""
+    def issue(
+        self, user_id: int, username: str, epoch: int, *, is_admin: bool, session_id: str | None = None
+    ) -> tuple[str, Claims]:
+        """Return a fresh token and its claims.
+
+        A refreshed token keeps its session's id, so that signing out ends every token of that sign-in.
+        """
         now = int(clock.now().timestamp())
         claims = Claims(
             user_id=user_id,
@@ -66,7 +71,7 @@ class SessionTokens:
             is_admin=is_admin,
             iat=now,
             exp=now + self.lifetime_s,
-            jti=ids.uuid7(),
+            jti=session_id or ids.uuid7(),
             epoch=epoch,
         )
         return self._sign(claims), claims

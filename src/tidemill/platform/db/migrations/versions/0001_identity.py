@@ -114,7 +114,7 @@ def _api_keys() -> None:
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("models", sa.Text(), nullable=True),
         sa.Column("networks", sa.Text(), nullable=True),
-        sa.Column("budget", sa.Numeric(20, 9), nullable=True),
+        sa.Column("budget_nano", sa.BigInteger(), nullable=True),
         sa.Column("rpm", sa.Integer(), nullable=True),
         sa.Column("tpm", sa.Integer(), nullable=True),
         sa.Column("concurrency", sa.Integer(), nullable=True),
