@@ -2,5 +2,8 @@
 
 pytest_plugins = [
     "tests.fixtures.needs",
+    "tests.fixtures.browser",
     "tests.fixtures.databases",
+    "tests.fixtures.objects",
+    "tests.fixtures.processes",
 ]
