@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 200
+MAX_PAGE = 1_000_000_000
+_MAX_ID = 2**63 - 1
 
 
 class PageRequest(Struct, frozen=True):
@@ -25,8 +27,8 @@ class PageRequest(Struct, frozen=True):
     @classmethod
     def checked(cls, page: int = 1, page_size: int = DEFAULT_PAGE_SIZE, cursor: str | None = None) -> "PageRequest":
         """Build one from a caller's numbers; raises BadInput naming the field that is out of range."""
-        if page < 1:
-            raise BadInput.of("page", "must be 1 or more")
+        if not 1 <= page <= MAX_PAGE:
+            raise BadInput.of("page", f"must be between 1 and {MAX_PAGE}")
         if not 1 <= page_size <= MAX_PAGE_SIZE:
             raise BadInput.of("page_size", f"must be between 1 and {MAX_PAGE_SIZE}")
         return cls(page, page_size, cursor or None)
@@ -62,3 +64,11 @@ def decode_cursor(text: str, count: int) -> tuple[Any, ...]:
     if len(parts) != count:
         raise BadInput.of("cursor", "belongs to another list or sort order; start without one")
     return tuple(parts)
+
+
+def decode_id_cursor(text: str) -> int:
+    """Unpack a cursor that is one row's whole-number id; raises BadInput naming ``cursor``."""
+    (value,) = decode_cursor(text, 1)
+    if not isinstance(value, int) or not 0 <= value <= _MAX_ID:
+        raise BadInput.of("cursor", "is not a cursor of this list; take `next` from the page before")
+    return value
