@@ -1,6 +1,7 @@
 """Which engine an object-store URL asks for."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from tidemill.kernel.errors import BadInput
@@ -8,6 +9,9 @@ from tidemill.platform.blobs.folder import FolderBlobs
 from tidemill.platform.blobs.memory import MemoryBlobs
 from tidemill.platform.blobs.port import Blobs
 from tidemill.platform.settings.groups.storage import ObjectSettings
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 
 def open_blobs(url: str, settings: ObjectSettings | None = None) -> Blobs:
@@ -23,7 +27,7 @@ def open_blobs(url: str, settings: ObjectSettings | None = None) -> Blobs:
 
 
 def _open_s3(bucket: str, prefix: str, settings: ObjectSettings) -> Blobs:
-    from obstore.store import S3Config, S3Store  # noqa: PLC0415 - loaded only when asked for
+    from obstore.store import S3Store  # noqa: PLC0415 - loaded only when asked for
 
     from tidemill.platform.blobs.s3 import S3Blobs  # noqa: PLC0415 - as above
 
