@@ -1,0 +1,1 @@
+"""GGUF catalogue, llama-server processes, leases and balancing."""
