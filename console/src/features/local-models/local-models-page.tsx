@@ -1,0 +1,3 @@
+export function LocalModelsPage() {
+  return null;
+}

@@ -1,0 +1,40 @@
+/** Start the console. */
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Toaster } from "sonner";
+import { makeQueryClient } from "./routes/query-client";
+import { makeRouter } from "./routes/router";
+import { ConfirmProvider } from "./shared/confirm";
+import { startI18n } from "./shared/i18n";
+import { applyTheme, readTheme, useTheme } from "./shared/theme";
+import "./styles/app.css";
+
+const client = makeQueryClient();
+const router = makeRouter(client);
+
+function Toasts() {
+  return (
+    <Toaster theme={useTheme()} position="bottom-right" visibleToasts={4} toastOptions={{ className: "tm-toast" }} />
+  );
+}
+
+async function start(): Promise<void> {
+  const place = document.getElementById("root");
+  if (!place) throw new Error("index.html has no #root");
+  applyTheme(readTheme());
+  await startI18n();
+  createRoot(place).render(
+    <StrictMode>
+      <QueryClientProvider client={client}>
+        <ConfirmProvider>
+          <RouterProvider router={router} />
+          <Toasts />
+        </ConfirmProvider>
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}
+
+void start();

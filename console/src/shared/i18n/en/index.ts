@@ -1,0 +1,11 @@
+import channels from "./channels";
+import common from "./common";
+import dashboard from "./dashboard";
+import keys from "./keys";
+import localModels from "./local-models";
+import reports from "./reports";
+import review from "./review";
+import samples from "./samples";
+import tasks from "./tasks";
+
+export default { ...common, channels, dashboard, keys, localModels, reports, review, samples, tasks };

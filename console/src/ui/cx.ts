@@ -1,0 +1,4 @@
+/** Join class names, leaving out what is false. */
+export function cx(...parts: (string | false | null | undefined)[]): string {
+  return parts.filter(Boolean).join(" ");
+}
