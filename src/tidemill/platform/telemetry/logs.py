@@ -15,6 +15,9 @@ import structlog
 request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
 user_id: contextvars.ContextVar[int | None] = contextvars.ContextVar("user_id", default=None)
 
+# Libraries whose info lines tell an operator nothing that ours do not.
+_CHATTY = ("alembic", "uvicorn", "asyncio", "aiohttp")
+
 MAX_LOG_BYTES = 50 * 1024 * 1024
 KEPT_LOG_FILES = 5
 
@@ -60,6 +63,8 @@ def configure_logs(level: str = "info", form: str = "auto", file: str | None = N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(max(root.level, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -1,0 +1,106 @@
+"""Run the server: from settings to a listening socket, and in order back to nothing.
+
+On SIGTERM or SIGINT the listener closes, long answers (SSE) are told to end, calls in flight may finish within
+``server.drain_s``, jobs are handed back at a checkpoint, and local models end with us.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from tidemill.kernel.errors import Unavailable
+from tidemill.platform.db import migrate
+from tidemill.platform.settings import Settings
+from tidemill.platform.telemetry import configure_logs, get_logger
+from tidemill.server.lock import ServerLock
+from tidemill.server.wiring import Runtime
+
+log = get_logger(__name__)
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 75
+
+
+class PortTaken(Unavailable):
+    """The address to listen on is in use or not ours."""
+
+    code = "port_taken"
+    zh = "无法监听该地址；请用 --port 换一个端口，或停止占用它的程序。"
+    en = "Cannot listen on that address. Name another one with --port, or stop what uses it."
+
+
+class _Server(uvicorn.Server):
+    """Tells the runtime that the end has begun, before uvicorn waits for open answers."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._runtime.begin_drain()
+        super().handle_exit(sig, frame)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal ends it."""
+    configure_logs(settings.log.level, settings.log.format, settings.log.file)
+    lock = ServerLock(settings.data_dir)
+    lock.take()
+    listener = _listen(settings.server.host, settings.server.port)
+    migrate.upgrade(settings.database_url)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, listener))
+    lock.release()
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    runtime = Runtime(settings)
+    await runtime.start()
+    try:
+        config = uvicorn.Config(
+            runtime.application,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, round(settings.server.drain_s)),
+        )
+        host, port = listener.getsockname()[:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        sys.stdout.write(f"tidemill is ready: {address}\n")
+        sys.stdout.flush()
+        log.info("server.started", address=address, data_dir=str(settings.data_dir.absolute()))
+        await _Server(config, runtime).serve(sockets=[listener])
+    finally:
+        await runtime.stop()
+    log.info("server.stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(f"{host}:{port}: {error.strerror or error}") from error
+    return listener
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop
+    import uvloop  # noqa: PLC0415 - not on Windows
+
+    return uvloop.new_event_loop

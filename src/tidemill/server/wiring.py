@@ -1,0 +1,195 @@
+"""Pick engines, build every context once, join their ports: the only place that knows them all."""
+
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any
+
+from litestar import Litestar
+
+from tidemill.audit.contracts import Origin, current_origin
+from tidemill.identity.facade import AuthFailure, Identity, Neighbours, Refused
+from tidemill.kernel.actor import Actor
+from tidemill.kernel.errors import TidemillError
+from tidemill.localmodels.facade import LocalModels
+from tidemill.metering.facade import Balances, Meter
+from tidemill.platform.blobs import Blobs, open_blobs
+from tidemill.platform.cache import Cache, MemoryCache
+from tidemill.platform.db import Database, migrate, open_database
+from tidemill.platform.events import EventBus, MemoryEvents
+from tidemill.platform.jobs import Jobs
+from tidemill.platform.jobs.local import LocalJobs
+from tidemill.platform.secrets import Keyring, SecretBox, load_keyring
+from tidemill.platform.settings import Settings
+from tidemill.platform.tasks import TaskOwner
+from tidemill.server import surfaces
+from tidemill.server.addresses import AddressReader
+from tidemill.server.api import build_api
+from tidemill.server.console import Console
+from tidemill.server.cors import Cors
+from tidemill.server.edge import App, Edge
+from tidemill.server.health import Checks
+
+
+class Runtime:
+    """Everything of one process. Each part is built when it is first asked for, so a command pays for what it uses."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._tasks = TaskOwner()
+
+    # --- the ground
+
+    @cached_property
+    def db(self) -> Database:
+        """The database."""
+        options = self.settings.database
+        return open_database(self.settings.database_url, synchronous=options.synchronous, pool_size=options.pool_size)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """The object store."""
+        return open_blobs(self.settings.objects_url, self.settings.objects)
+
+    @cached_property
+    def events(self) -> EventBus:
+        """The event bus."""
+        return MemoryEvents()
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The cache."""
+        return MemoryCache()
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The job engine. Nobody else runs jobs of a SQLite file whose data directory we hold the lock of."""
+        return LocalJobs(self.db, alone=self.db.dialect == "sqlite")
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The keys of this installation."""
+        configured = {"signing": self.settings.auth.secret_key}
+        return load_keyring(self.settings.data_dir / "secrets", configured)  # pyright: ignore[reportArgumentType]
+
+    @cached_property
+    def secrets(self) -> SecretBox:
+        """Seals what must be read again, hashes what need not."""
+        return SecretBox(self.keyring)
+
+    # --- contexts
+
+    @cached_property
+    def balances(self) -> Balances:
+        """What everybody has left."""
+        return Balances()
+
+    @cached_property
+    def meter(self) -> Meter:
+        """The usage journal."""
+        return Meter(self.db, self.settings.data_dir / "journal")
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Users, sessions, keys."""
+        return Identity(
+            self.db,
+            auth=self.settings.auth,
+            data_dir=self.settings.data_dir,
+            keyring=self.keyring,
+            box=self.secrets,
+            neighbours=Neighbours(balances=self.balances),
+            public_url=self.settings.server.public_url,
+        )
+
+    @cached_property
+    def local_models(self) -> LocalModels:
+        """The llama-server processes of this server."""
+        return LocalModels(self.settings, db=self.db)
+
+    # --- life
+
+    @cached_property
+    def checks(self) -> Checks:
+        """What readiness looks at."""
+        return Checks({"database": self.db.check, "objects": self.blobs.check})
+
+    @cached_property
+    def api(self) -> Litestar:
+        """The application API."""
+        return build_api(surfaces.handlers(), surfaces.services(self), self.settings)
+
+    @cached_property
+    def application(self) -> App:
+        """What the server serves."""
+        return Edge(
+            surfaces.mounts(self),
+            Console(),
+            identify=self._identify,
+            cors=Cors(self.settings.cors),
+            addresses=AddressReader(self.settings.server.trusted_proxies),
+        )
+
+    def _identify(
+        self, headers: Sequence[tuple[bytes, bytes]], query: bytes, client_ip: str | None, *, path: str, write: bool
+    ) -> Actor | TidemillError | None:
+        found = self.identity.authenticator.identify(
+            headers, query, client_ip, query_token=surfaces.is_event_stream(path), cookie=True, write=write
+        )
+        if isinstance(found, AuthFailure):
+            return None if found.reason is Refused.MISSING else found.error()
+        return found
+
+    async def start(self) -> None:
+        """Start every part, in the order in which they need one another."""
+        self._tasks.spawn("db.watch", self.db.watch())
+        await self.identity.start(self._tasks)
+        await self.identity.ensure_first_administrator(self.settings.admin, _say)
+        self.meter.start()
+        await self.local_models.start_up()
+        _ = self.application
+
+    def begin_drain(self) -> None:
+        """Say that the end has begun: unready, and long answers end."""
+        self.checks.draining = True
+
+    async def stop(self) -> None:
+        """Stop every part, in the opposite order."""
+        self.begin_drain()
+        await self.local_models.shut_down()
+        await self.meter.close()
+        await self.identity.flush()
+        await self._tasks.cancel()
+        await self.db.close()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
+    """Open what a command needs: the database at its newest revision and whoever is known; no server, no loops."""
+    import asyncio  # noqa: PLC0415
+
+    await asyncio.to_thread(migrate.upgrade, settings.database_url)
+    runtime = Runtime(settings)
+    try:
+        await runtime.identity.load()
+        yield runtime
+    finally:
+        await runtime.identity.flush()
+        await runtime.db.close()
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI document of this version; opens nothing."""
+    runtime = Runtime(Settings())
+    return runtime.api.openapi_schema.to_schema()
+
+
+def origin_of(address: str | None, user_agent: str | None, identifier: str) -> None:
+    """Tell the audit log where the request being served came from."""
+    current_origin.set(Origin(address, user_agent, identifier))
