@@ -9,7 +9,7 @@ from sqlalchemy import Select, insert, select, update
 from tidemill.audit.contracts import AuditEntry, AuditFilter
 from tidemill.audit.tables import audit_log
 from tidemill.kernel.actor import AdminScope, Scope, SystemScope, UserScope
-from tidemill.kernel.pages import Page, PageRequest, decode_cursor, encode_cursor
+from tidemill.kernel.pages import Page, PageRequest, decode_id_cursor, encode_cursor
 from tidemill.platform.db import Reader, Row, Writer
 
 _t = audit_log.c
@@ -24,8 +24,7 @@ async def page(r: Reader, scope: Scope, wanted: AuditFilter, request: PageReques
     """Return entries, newest first, by keyset on the id. A user scope sees only what that user did."""
     stmt = _filtered(select(audit_log), scope, wanted).order_by(_t.id.desc()).limit(request.page_size + 1)
     if request.cursor is not None:
-        (before,) = decode_cursor(request.cursor, 1)
-        stmt = stmt.where(_t.id < int(before))
+        stmt = stmt.where(_t.id < decode_id_cursor(request.cursor))
     rows = await r.all(stmt)
     items = [_entry(row) for row in rows[: request.page_size]]
     more = len(rows) > request.page_size

@@ -19,6 +19,7 @@ from tidemill.platform.db import Reader
 
 AllScope = AdminScope | SystemScope
 MAX_GROUP = 50
+MAX_USER_ID = 2**31 - 1
 
 
 class UserChange(Struct, frozen=True):
@@ -126,7 +127,7 @@ class UserAdministration:
 
 
 async def _must(r: Reader, scope: AllScope, user_id: int) -> UserRow:
-    user = await repository.by_id(r, scope, user_id)
+    user = await repository.by_id(r, scope, user_id) if 0 < user_id <= MAX_USER_ID else None
     if user is None:
         raise UserNotFound
     return user

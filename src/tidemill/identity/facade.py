@@ -21,6 +21,7 @@ from tidemill.identity.ports import (
     NoMail,
     PasswordMailer,
     StartingBalance,
+    UsageReader,
     UserDataEraser,
 )
 from tidemill.identity.service import IdentityService
@@ -56,6 +57,7 @@ class Neighbours(Struct, frozen=True, kw_only=True):
     """What other contexts give to identity; the defaults stand until they do."""
 
     balances: BalanceReader = StartingBalance()
+    usage: UsageReader | None = None
     mailer: PasswordMailer = NoMail()
     openers: Sequence[AccountOpener] = ()
     erasers: Sequence[UserDataEraser] = ()
@@ -89,6 +91,7 @@ class Identity:
             tokens=tokens,
             snapshots=self.snapshots,
             balances=beside.balances,
+            usage=beside.usage,
             mailer=beside.mailer,
             openers=beside.openers,
             erasers=beside.erasers,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tidemill.identity.contracts import Session
+from tidemill.identity.contracts import Session, UserView
 from tidemill.identity.passwords import Passwords
-from tidemill.identity.ports import AccountOpener, BalanceReader, PasswordMailer, UserDataEraser
+from tidemill.identity.ports import AccountOpener, BalanceReader, PasswordMailer, UsageReader, UserDataEraser
 from tidemill.identity.repository import UserRow
 from tidemill.identity.snapshot import SnapshotKeeper
 from tidemill.identity.tokens import SessionTokens
@@ -27,6 +27,7 @@ class House(Struct, frozen=True, kw_only=True):
     tokens: SessionTokens
     snapshots: SnapshotKeeper
     balances: BalanceReader
+    usage: UsageReader | None
     mailer: PasswordMailer
     openers: Sequence[AccountOpener]
     erasers: Sequence[UserDataEraser]
@@ -43,10 +44,7 @@ class House(Struct, frozen=True, kw_only=True):
         if user.password_is_initial:
             w.after_commit(lambda: self.password_file.unlink(missing_ok=True))
 
-    def session(self, user: UserRow, session_id: str | None = None) -> Session:
-        """Issue a token for ``user``."""
-        view = user.view
-        token, claims = self.tokens.issue(
-            view.id, view.username, user.epoch, is_admin=view.is_admin, session_id=session_id
-        )
-        return Session(token, datetime.fromtimestamp(claims.exp, tz=UTC), view)
+    def session(self, user: UserView, epoch: int, session_id: str | None = None) -> Session:
+        """Issue a token for ``user``, valid while its count of revocations stays at ``epoch``."""
+        token, claims = self.tokens.issue(user.id, user.username, epoch, is_admin=user.is_admin, session_id=session_id)
+        return Session(token, datetime.fromtimestamp(claims.exp, tz=UTC), user)

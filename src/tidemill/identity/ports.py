@@ -1,7 +1,10 @@
 """What identity needs from the contexts above it; joined in wiring, run in the caller's transaction."""
 
 import logging
+from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from tidemill.kernel.actor import Scope
 from tidemill.platform.db import Reader, Writer
@@ -12,6 +15,23 @@ class BalanceReader(Protocol):
 
     async def balance(self, r: Reader, scope: Scope, user_id: int) -> int | float:
         """Return the credit balance of ``user_id``."""
+        ...
+
+
+class UsageSums(Struct, frozen=True):
+    """What a user has used since some moment."""
+
+    requests: int
+    request_tokens: int
+    response_tokens: int
+    total_tokens: int
+
+
+class UsageReader(Protocol):
+    """Tells what a user has used."""
+
+    async def usage_since(self, scope: Scope, since: datetime) -> UsageSums:
+        """Return the sums of ``scope``'s calls that began at ``since`` (a full hour) or later."""
         ...
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select,
 from tidemill.identity.contracts import UserView
 from tidemill.identity.tables import revoked_sessions, users
 from tidemill.kernel.actor import Scope, owner_filter
-from tidemill.kernel.pages import Page, PageRequest, decode_cursor, encode_cursor
+from tidemill.kernel.pages import Page, PageRequest, decode_id_cursor, encode_cursor
 from tidemill.platform.db import Reader, Row, Writer, insert_or_nothing
 
 _u = users.c
@@ -59,8 +59,7 @@ async def page(r: Reader, scope: Scope, search: UserSearch, request: PageRequest
     total = await r.scalar(select(func.count()).select_from(users).where(*matching))
     stmt: Select[Any] = select(users).where(*matching).order_by(_u.id).limit(request.page_size + 1)
     if request.cursor is not None:
-        (after,) = decode_cursor(request.cursor, 1)
-        stmt = stmt.where(_u.id > int(after))
+        stmt = stmt.where(_u.id > decode_id_cursor(request.cursor))
     else:
         stmt = stmt.offset(request.offset)
     rows = await r.all(stmt)

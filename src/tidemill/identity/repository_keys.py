@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, true, update
 
 from tidemill.identity.contracts import KeyStatus, KeyView
-from tidemill.identity.rules import shown_budget
+from tidemill.identity.rules import shown_budget, storable
 from tidemill.identity.tables import api_keys, users
 from tidemill.kernel.actor import Scope, owner_filter
 from tidemill.kernel.pages import Page, PageRequest, decode_cursor, encode_cursor
@@ -60,7 +60,7 @@ async def page(r: Reader, scope: Scope, search: KeySearch, request: PageRequest,
     stmt: Select[Any] = select(api_keys).where(*matching).order_by(_k.id.desc()).limit(request.page_size + 1)
     if request.cursor is not None:
         (before,) = decode_cursor(request.cursor, 1)
-        stmt = stmt.where(_k.id < str(before))
+        stmt = stmt.where(_k.id < storable(str(before)))
     else:
         stmt = stmt.offset(request.offset)
     rows = await r.all(stmt)

@@ -19,6 +19,7 @@ from tidemill.identity.errors import (
     TooManyAttempts,
 )
 from tidemill.identity.house import TOPIC, House
+from tidemill.identity.ports import UsageSums
 from tidemill.identity.repository import UserRow
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor, SystemReason, SystemScope, UserScope
@@ -43,6 +44,10 @@ class IdentityService:
         if not self._house.open_registration:
             raise RegistrationClosed
         return await add_user(self._house, _SIGN_IN, NewUser(username, password, email))
+
+    async def register_and_sign_in(self, username: str, password: str, email: str | None = None) -> Session:
+        """Make an ordinary account and its first session; raises what ``register`` does."""
+        return self._house.session(await self.register(username, password, email), epoch=0)
 
     async def sign_in(self, username: str, password: str) -> Session:
         """Return a session.
@@ -72,7 +77,7 @@ class IdentityService:
             raise SessionNeeded
         if user is None:
             raise Unauthenticated
-        return self._house.session(user, actor.session_id)
+        return self._house.session(user.view, user.epoch, actor.session_id)
 
     async def sign_out(self, actor: Actor) -> None:
         """Take the caller's session back, on every instance; raises SessionNeeded for a key."""
@@ -94,6 +99,13 @@ class IdentityService:
             if user is None:
                 raise Unauthenticated
             return user.view, await self._house.balances.balance(r, actor.scope, actor.user_id)
+
+    async def usage_of_month(self, actor: Actor) -> UsageSums | None:
+        """Return what the caller has used since the month began (UTC), None where nobody counts."""
+        if self._house.usage is None:
+            return None
+        since = clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return await self._house.usage.usage_since(actor.scope, since)
 
     async def balance_of(self, user: UserView) -> int | float:
         """Return the credit balance of somebody who has just signed in."""
@@ -123,7 +135,7 @@ class IdentityService:
         await house.snapshots.refresh()
         if changed is None:
             raise Unauthenticated
-        return house.session(changed)
+        return house.session(changed.view, changed.epoch)
 
     async def ask_reset(self, email: str) -> None:
         """Send a reset token to the account of that address, if there is one; says nothing about it either way."""
@@ -192,7 +204,7 @@ class IdentityService:
 
     async def _open(self, user: UserRow, renewed_hash: str | None) -> Session:
         now = clock.now()
-        session = self._house.session(structs.replace(user, view=structs.replace(user.view, last_login_at=now)))
+        session = self._house.session(structs.replace(user.view, last_login_at=now), user.epoch)
         scope = UserScope(user.view.id)
         async with self._house.db.write() as w:
             await repository.change(w, scope, user.view.id, {"last_login_at": now})
