@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from tidemill.localmodels.port_claims import PortClaims
 from tidemill.localmodels.probe import Probe
 from tidemill.localmodels.records import Record, Records
 from tidemill.localmodels.supervisor import Supervisor
-from tidemill.localmodels.views import view
+from tidemill.localmodels.views import view, with_records
 from tidemill.localmodels.wish_service import Wish, WishReader
 from tidemill.platform.db import Database
 from tidemill.platform.settings import Settings
@@ -115,10 +115,9 @@ class LocalModels:
             return ()
         return tuple(state.spec.name for state in self._supervisor.states() if state.spec.problem is None)
 
-    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback`` on the loop after models came, went or changed state; returns how to end that."""
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` on the loop after models came, went or changed state."""
         self._subscribers.append(callback)
-        return lambda: self._subscribers.remove(callback)
 
     def list(self, lang: Lang = "en") -> list[LocalModelView]:
         """Return every model by name, those that cannot run included."""
@@ -191,6 +190,13 @@ class LocalModels:
             if service is None:
                 service = await stack.enter_async_context(supervisor.lease(name))
             yield service
+
+    async def survey(self, lang: Lang = "en") -> Sequence[LocalModelView]:
+        """Return every model without running any, with what other processes run on this data directory."""
+        supervisor = Supervisor(self._ground, self._log_folder, self._notify)
+        supervisor.update(await asyncio.to_thread(self._catalogue.scan))
+        records = await asyncio.to_thread(self._records.others)
+        return [with_records(view(state, lang), records) for state in supervisor.states()]
 
     async def rescan(self) -> None:
         """Look into the models folder now."""

@@ -72,12 +72,14 @@ class Records:
 
     def ready(self, name: str) -> list[Record]:
         """Return the ready instances of ``name`` that another living process runs."""
+        return [record for record in self.others() if record.name == name and record.ready]
+
+    def others(self) -> list[Record]:
+        """Return the instances that other living processes run."""
         return [
             record
             for _, record in self._all()
-            if record.name == name
-            and record.ready
-            and record.owner_pid != os.getpid()
+            if record.owner_pid != os.getpid()
             and _is_process(record.owner_pid, record.owner_started)
             and _is_process(record.pid, record.started, alias=record.name)
         ]

@@ -1,6 +1,9 @@
 """What a list shows of a model, in the caller's language."""
 
+from collections.abc import Sequence
 from typing import Final
+
+from msgspec import structs
 
 from tidemill.kernel import clock
 from tidemill.kernel.lang import Lang
@@ -10,6 +13,7 @@ from tidemill.localmodels.ground import Phase
 from tidemill.localmodels.instance import Instance
 from tidemill.localmodels.memory import resident_bytes
 from tidemill.localmodels.model_state import ModelState
+from tidemill.localmodels.records import Record
 from tidemill.localmodels.sizes import readable
 
 _WORDS: Final[dict[Phase, Status]] = {
@@ -65,6 +69,35 @@ def view(state: ModelState, lang: Lang) -> LocalModelView:
         memory_estimate_bytes=admission.needed_bytes(state),
         queued=len(state.waiters),
         pinned=state.pinned,
+        instances=instances,
+    )
+
+
+def with_records(shown: LocalModelView, records: Sequence[Record]) -> LocalModelView:
+    """Return ``shown`` with what other processes run of it; requests in flight there are not known here."""
+    instances = tuple(
+        InstanceView(
+            port=record.port,
+            pid=record.pid,
+            status="running" if record.ready else "starting",
+            healthy=record.ready,
+            in_flight=0,
+            slots=record.slots,
+            rss_bytes=resident_bytes(record.pid),
+        )
+        for record in records
+        if record.name == shown.name
+    )
+    if not instances:
+        return shown
+    return structs.replace(
+        shown,
+        status="running" if any(one.healthy for one in instances) else "starting",
+        detail="",
+        port=instances[0].port,
+        pid=instances[0].pid,
+        rss_bytes=sum(one.rss_bytes or 0 for one in instances),
+        slots=sum(one.slots for one in instances),
         instances=instances,
     )
 

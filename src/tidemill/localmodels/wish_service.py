@@ -4,8 +4,6 @@ A wish names the place (machine and data directory) whose server is meant, becau
 """
 
 import asyncio
-import fcntl
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -48,27 +46,21 @@ def place_of(data_dir: Path) -> str:
     return f"{socket.gethostname()}:{data_dir.resolve()}"[-500:]
 
 
-def server_is_running(data_dir: Path) -> bool:
-    """Tell whether a server holds ``server.lock`` of this data directory."""
-    try:
-        descriptor = os.open(data_dir / "server.lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-async def ask(db: Database, data_dir: Path, name: str, wish: Wish, lang: Lang, timeout_s: float = 60.0) -> WishOutcome:
+async def ask(
+    db: Database,
+    data_dir: Path,
+    name: str,
+    wish: Wish,
+    *,
+    is_served: Callable[[Path], bool],
+    lang: Lang = "en",
+    timeout_s: float = 60.0,
+) -> WishOutcome:
     """Wish for a start or stop and wait for the outcome; ``status`` is the state so far when the time is over.
 
-    Raises NoServerRunning when nobody is there to fulfil it.
+    ``is_served`` tells whether a server holds the data directory; without one NoServerRunning is raised.
     """
-    if not server_is_running(data_dir):
+    if not is_served(data_dir):
         raise NoServerRunning
     async with db.write() as w:
         wish_id = await repository.add(w, _SCOPE, place_of(data_dir), name, wish)
@@ -82,7 +74,7 @@ async def ask(db: Database, data_dir: Path, name: str, wish: Wish, lang: Lang, t
             return WishOutcome(
                 name=name, status=row["status"], code=problem.get("code", ""), error=problem.get(lang, "")
             )
-        if not server_is_running(data_dir):
+        if not is_served(data_dir):
             raise NoServerRunning
         await asyncio.sleep(_LOOK_S)
     return WishOutcome(name=name, status="starting" if wish == "start" else "stopping")
