@@ -74,6 +74,42 @@ class NewKey(Struct, frozen=True):
     view: KeyView
 
 
+class CreatedKey(Struct, frozen=True):
+    """A new key; ``key`` is shown in this answer and never again."""
+
+    id: str
+    name: str
+    key: str
+    prefix: str
+    last4: str
+    scopes: list[str]
+    models: list[str] | None
+    networks: list[str] | None
+    budget: str | None
+    status: KeyStatus
+    expires_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, new: NewKey) -> "CreatedKey":
+        """Show a key that was just made."""
+        view = new.view
+        return cls(
+            id=view.id,
+            name=view.name,
+            key=new.secret,
+            prefix=view.prefix,
+            last4=view.last4,
+            scopes=view.scopes,
+            models=view.models,
+            networks=view.networks,
+            budget=view.budget,
+            status=view.status,
+            expires_at=view.expires_at,
+            created_at=view.created_at,
+        )
+
+
 class KeyLimits(Struct, frozen=True):
     """What the relay holds a key to; None is no limit."""
 

@@ -8,12 +8,13 @@ from msgspec import Struct
 
 from tidemill.audit.facade import AuditLog, Refusals
 from tidemill.identity import first_administrator, repository_snapshot
+from tidemill.identity.accounts import NewUser
 from tidemill.identity.admin_service import UserAdministration
 from tidemill.identity.attempts import SignInAttempts
 from tidemill.identity.authenticator import SESSION_COOKIE, Authenticator, AuthFailure, Refused
 from tidemill.identity.books import FLUSH_INTERVAL_S, Books
 from tidemill.identity.house import TOPIC, House
-from tidemill.identity.key_service import KeyService
+from tidemill.identity.key_service import KeyService, KeyWish
 from tidemill.identity.passwords import Passwords
 from tidemill.identity.ports import (
     AccountOpener,
@@ -24,6 +25,8 @@ from tidemill.identity.ports import (
     UsageReader,
     UserDataEraser,
 )
+from tidemill.identity.repository import UserSearch
+from tidemill.identity.repository_keys import KeySearch
 from tidemill.identity.service import IdentityService
 from tidemill.identity.snapshot import KnownKey, Snapshot, SnapshotKeeper
 from tidemill.identity.tokens import SessionTokens
@@ -42,11 +45,15 @@ __all__ = [
     "Authenticator",
     "Identity",
     "IdentityService",
+    "KeySearch",
     "KeyService",
+    "KeyWish",
     "KnownKey",
     "Neighbours",
+    "NewUser",
     "Refused",
     "UserAdministration",
+    "UserSearch",
 ]
 
 _SNAPSHOT = SystemScope(SystemReason.SNAPSHOT)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from litestar import delete, get, patch, post
 from litestar.types import ControllerRouterHandler
 
-from tidemill.identity.contracts import KeyStatus, KeyView
+from tidemill.identity.contracts import CreatedKey, KeyStatus, KeyView
 from tidemill.identity.facade import KeyService
 from tidemill.identity.repository_keys import KeySearch
-from tidemill.identity.routes_shapes import CreatedKey, KeyPatch, KeyRequest
+from tidemill.identity.routes_shapes import KeyPatch, KeyRequest
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.pages import DEFAULT_PAGE_SIZE, PageRequest
 from tidemill.platform.web import RestList, rest_list, signed_in

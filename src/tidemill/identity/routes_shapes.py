@@ -7,7 +7,7 @@ from litestar import Request
 from litestar.datastructures import Cookie
 from msgspec import Struct
 
-from tidemill.identity.contracts import KeyStatus, NewKey, Role, Session, UserView
+from tidemill.identity.contracts import Role, Session, UserView
 from tidemill.identity.facade import SESSION_COOKIE
 from tidemill.identity.key_service import KeyChange, KeyWish
 from tidemill.identity.ports import UsageSums
@@ -166,42 +166,6 @@ class KeyRequest(KeyWish, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 class KeyPatch(KeyChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change about a key; absent stays, null takes a limit away."""
-
-
-class CreatedKey(Struct):
-    """A new key; ``key`` is shown in this answer and never again."""
-
-    id: str
-    name: str
-    key: str
-    prefix: str
-    last4: str
-    scopes: list[str]
-    models: list[str] | None
-    networks: list[str] | None
-    budget: str | None
-    status: KeyStatus
-    expires_at: datetime | None
-    created_at: datetime
-
-    @classmethod
-    def of(cls, new: NewKey) -> "CreatedKey":
-        """Show a key that was just made."""
-        view = new.view
-        return cls(
-            id=view.id,
-            name=view.name,
-            key=new.secret,
-            prefix=view.prefix,
-            last4=view.last4,
-            scopes=view.scopes,
-            models=view.models,
-            networks=view.networks,
-            budget=view.budget,
-            status=view.status,
-            expires_at=view.expires_at,
-            created_at=view.created_at,
-        )
 
 
 def user_body(user: UserView) -> User:
