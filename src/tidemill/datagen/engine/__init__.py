@@ -1,0 +1,1 @@
+"""The generation engine: many model services, durable items, one group commit."""
