@@ -1,9 +1,8 @@
 /** Start the console. */
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
-import { StrictMode } from "react";
+import { lazy, StrictMode, Suspense } from "react";
 import { createRoot } from "react-dom/client";
-import { Toaster } from "sonner";
 import { makeQueryClient } from "./routes/query-client";
 import { makeRouter } from "./routes/router";
 import { ConfirmProvider } from "./shared/confirm";
@@ -13,6 +12,8 @@ import "./styles/app.css";
 
 const client = makeQueryClient();
 const router = makeRouter(client);
+
+const Toaster = lazy(async () => ({ default: (await import("sonner")).Toaster }));
 
 function Toasts() {
   return (
@@ -30,7 +31,9 @@ async function start(): Promise<void> {
       <QueryClientProvider client={client}>
         <ConfirmProvider>
           <RouterProvider router={router} />
-          <Toasts />
+          <Suspense>
+            <Toasts />
+          </Suspense>
         </ConfirmProvider>
       </QueryClientProvider>
     </StrictMode>,

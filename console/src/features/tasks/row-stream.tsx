@@ -1,0 +1,35 @@
+/** The rows accepted a moment ago, newest first. */
+import { useTranslation } from "react-i18next";
+import type { RowEvent } from "@/api/progress";
+import { formatScore } from "@/shared/format";
+import { oneLine, pretty } from "@/shared/row-text";
+import { Tag } from "@/ui/state";
+
+export function RowStream({ rows }: { rows: readonly RowEvent[] }) {
+  const { t } = useTranslation();
+  if (rows.length === 0) return <p className="px-3 py-4 text-faint text-sm">{t("tasks.noRows")}</p>;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by key
+    <ol className="scroll-thin h-80 divide-y overflow-y-auto text-sm" tabIndex={0} aria-label={t("tasks.rowsTitle")}>
+      {rows.map((row) => (
+        <li key={row.id} data-testid="live-row">
+          <details>
+            <summary className="flex min-h-9 list-none items-center gap-2 px-3 py-1 hover:bg-hover">
+              <span
+                className="tnum w-9 shrink-0 text-right font-medium"
+                title={t("tasks.scores", { model: formatScore(row.model_score), rule: formatScore(row.rule_score) })}
+              >
+                {formatScore(row.final_score)}
+              </span>
+              <span className="min-w-0 flex-1 truncate text-soft">{oneLine(row.preview)}</span>
+              {row.status === "accepted" ? null : <Tag>{row.status}</Tag>}
+            </summary>
+            <pre className="scroll-thin overflow-x-auto whitespace-pre-wrap bg-sunken px-3 py-2 font-mono text-xs leading-relaxed">
+              {pretty(row.preview)}
+            </pre>
+          </details>
+        </li>
+      ))}
+    </ol>
+  );
+}
