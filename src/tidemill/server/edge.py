@@ -78,6 +78,7 @@ class Edge:
         identifier = _given_request_id(headers) or uuid7()
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = identifier
+        request_id.set(identifier)
         scope["client"] = (client, scope["client"][1]) if client and scope.get("client") else scope.get("client")
         found = self._identify(
             headers, scope["query_string"], client, path=path, write=scope["method"] not in _SAFE_METHODS
@@ -87,7 +88,6 @@ class Edge:
             user_id.set(found.user_id)
         elif found is not None:
             state[REFUSAL] = found
-        request_id.set(identifier)
         await self._dispatch(scope, receive, send, headers, identifier)
 
     async def _dispatch(

@@ -1,5 +1,6 @@
 """Pick engines, build every context once, join their ports: the only place that knows them all."""
 
+import asyncio
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from tidemill.platform.jobs.local import LocalJobs
 from tidemill.platform.secrets import Keyring, SecretBox, load_keyring
 from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
+from tidemill.platform.telemetry import request_id
 from tidemill.server import surfaces
 from tidemill.server.addresses import AddressReader
 from tidemill.server.api import build_api
@@ -134,6 +136,8 @@ class Runtime:
     def _identify(
         self, headers: Sequence[tuple[bytes, bytes]], query: bytes, client_ip: str | None, *, path: str, write: bool
     ) -> Actor | TidemillError | None:
+        agent = next((value.decode("latin-1") for name, value in headers if name == b"user-agent"), None)
+        current_origin.set(Origin(client_ip, agent, request_id.get()))
         found = self.identity.authenticator.identify(
             headers, query, client_ip, query_token=surfaces.is_event_stream(path), cookie=True, write=write
         )
@@ -172,8 +176,6 @@ def _say(line: str) -> None:
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     """Open what a command needs: the database at its newest revision and whoever is known; no server, no loops."""
-    import asyncio  # noqa: PLC0415
-
     await asyncio.to_thread(migrate.upgrade, settings.database_url)
     runtime = Runtime(settings)
     try:
@@ -188,8 +190,3 @@ def openapi_document() -> dict[str, Any]:
     """Return the OpenAPI document of this version; opens nothing."""
     runtime = Runtime(Settings())
     return runtime.api.openapi_schema.to_schema()
-
-
-def origin_of(address: str | None, user_agent: str | None, identifier: str) -> None:
-    """Tell the audit log where the request being served came from."""
-    current_origin.set(Origin(address, user_agent, identifier))

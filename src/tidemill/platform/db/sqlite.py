@@ -186,7 +186,9 @@ class SqliteDatabase:
 
         def on_thread(connection: Connection) -> dict[str, int]:
             if not connection.in_transaction():
-                return {}
+                if not topics:
+                    return {}
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             seqs: dict[str, int] = {}
             for topic in topics:
                 stmt = upsert(
