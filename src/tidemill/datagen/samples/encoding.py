@@ -63,9 +63,10 @@ class TextForm(Struct, frozen=True):
     mark_bytes: int = 0
 
 
-def detect(path: Path, chosen: str | None = None) -> TextForm:
+def detect(path: Path, chosen: str | None = None, *, json_lines: bool = False) -> TextForm:
     """Return how the file at ``path`` is to be read; ``chosen`` is the sender's word and wins.
 
+    ``json_lines``: JSON is UTF-8 by its standard, so a few lines that are not are broken lines, not another encoding.
     Raises BinaryContent for what is no text, EncodingUnknown when no step of the ladder is sure.
     """
     with path.open("rb") as file:
@@ -76,13 +77,19 @@ def detect(path: Path, chosen: str | None = None) -> TextForm:
     _refuse_binary(head, wide=chosen is not None and chosen.startswith("utf-16"))
     if chosen is not None:
         return _chosen(chosen)
+    return TextForm(_climbed(path, json_lines=json_lines))
+
+
+def _climbed(path: Path, *, json_lines: bool) -> str:
     if _decodes(path, "utf-8"):
-        return TextForm("utf-8")
-    share = _share_of_utf8_lines(path)
-    if share > 0.5:  # noqa: PLR2004 - a majority
-        return TextForm("utf-8")
+        return "utf-8"
+    lines = _count_lines(path)
+    if lines.utf8 > lines.other:
+        return "utf-8"
     if _is_chinese_gb18030(path):
-        return TextForm("gb18030")
+        return "gb18030"
+    if json_lines and lines.ascii + lines.utf8 > lines.other:
+        return "utf-8"
     return _guessed(path)
 
 
@@ -119,21 +126,31 @@ def _decodes(path: Path, encoding: str) -> bool:
     return True
 
 
-def _share_of_utf8_lines(path: Path) -> float:
-    """Share of the lines with non-ASCII bytes that are valid UTF-8, looking at no more than 64 KB of a line."""
-    good = seen = 0
+class _Lines(Struct):
+    """How many lines are plain ASCII, valid UTF-8 beyond it, and neither."""
+
+    ascii: int = 0
+    utf8: int = 0
+    other: int = 0
+
+
+def _count_lines(path: Path) -> _Lines:
+    """Count the lines by kind; of a long line each 64 KB count as one."""
+    lines = _Lines()
     with path.open("rb") as file:
         while line := file.readline(1 << 16):
             if line.isascii():
+                lines.ascii += 1
                 continue
-            seen += 1
             try:
                 line.decode()
-                good += 1
             except UnicodeDecodeError as error:
-                # A line cut by the limit may end inside a character; that is no fault of the file.
-                good += error.reason == "unexpected end of data" and len(line) == 1 << 16
-    return good / seen if seen else 0.0
+                # A part cut by the limit may end inside a character; that is no fault of the file.
+                if error.reason != "unexpected end of data" or len(line) < 1 << 16:
+                    lines.other += 1
+                    continue
+            lines.utf8 += 1
+    return lines
 
 
 def _is_chinese_gb18030(path: Path) -> bool:
@@ -166,7 +183,7 @@ def _common_and_foreign(text: str) -> tuple[int, int]:
     return common, foreign
 
 
-def _guessed(path: Path) -> TextForm:
+def _guessed(path: Path) -> str:
     import charset_normalizer  # noqa: PLC0415 - loaded on first use
 
     with path.open("rb") as file:
@@ -176,4 +193,4 @@ def _guessed(path: Path) -> TextForm:
     encoding = best.encoding.replace("_", "-")
     if not _decodes(path, encoding):
         raise EncodingUnknown(f"{encoding} was the nearest guess, and the file is not valid in it")
-    return TextForm(encoding)
+    return encoding

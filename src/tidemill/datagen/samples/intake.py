@@ -146,13 +146,12 @@ async def _slotted(first: Piece, pieces: Iterator[Piece]) -> AsyncIterator[tuple
 
 
 def _recognise(spooled: Spooled, encoding: str | None) -> tuple[TextForm, FileFormat]:
-    form = detect(spooled.path, encoding)
-    by_name = _BY_ENDING.get(Path(spooled.filename).suffix.lower())
-    if by_name is not None:
-        return form, by_name
-    by_type = _BY_TYPE.get(spooled.content_type.partition(";")[0].strip().lower())
-    if by_type is not None:
-        return form, by_type
+    named = _BY_ENDING.get(Path(spooled.filename).suffix.lower())
+    if named is None:
+        named = _BY_TYPE.get(spooled.content_type.partition(";")[0].strip().lower())
+    form = detect(spooled.path, encoding, json_lines=named == "jsonl")
+    if named is not None:
+        return form, named
     if _first_line(spooled.path, form).startswith(b"{"):
         return form, "jsonl"
     raise FormatUnknown(spooled.filename)

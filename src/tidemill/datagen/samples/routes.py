@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct, field
@@ -24,9 +25,13 @@ from tidemill.kernel.pages import DEFAULT_PAGE_SIZE, PageRequest
 from tidemill.platform.web import Envelope, ListData, list_data, needs, ok
 
 AnyRequest = Request[Any, Any, Any]
-Version = Annotated[int | None, Parameter(description="The version you looked at; another one answers 409.")]
-Text = Annotated[str | None, Parameter(description="Text to look for, in any case.")]
-Encoding = Annotated[str | None, Parameter(description="`utf-8-sig` puts a byte order mark in front, for Excel.")]
+Version = Annotated[int | None, QueryParameter(description="The version you looked at; another one answers 409.")]
+Text = Annotated[str | None, QueryParameter(description="Text to look for, in any case.")]
+Encoding = Annotated[str | None, QueryParameter(description="`utf-8-sig` puts a byte order mark in front, for Excel.")]
+
+Files = NamedDependency[SampleFiles]
+Caller = NamedDependency[Actor]
+Language = NamedDependency[Lang]
 
 _OPTIONS: dict[str, Any] = {"guards": [needs("datagen")], "tags": ["data files"]}
 # The body limit of ordinary requests does not hold for uploads: each file is held to limits.max_upload_bytes.
@@ -67,12 +72,12 @@ class BatchOutcome(Struct):
 
 @get("/api/data_files", **_OPTIONS)
 async def list_files(
-    sample_files: SampleFiles,
-    actor: Actor,
-    lang: Lang,
-    page: int = 1,
-    page_size: int = DEFAULT_PAGE_SIZE,
-    cursor: str | None = None,
+    sample_files: Files,
+    actor: Caller,
+    lang: Language,
+    page: FromQuery[int] = 1,
+    page_size: FromQuery[int] = DEFAULT_PAGE_SIZE,
+    cursor: FromQuery[str | None] = None,
     q: Text = None,
 ) -> Envelope[ListData[SampleFile]]:
     """List one's own files, newest first; ``q`` looks in their names."""
@@ -82,7 +87,7 @@ async def list_files(
 
 @post("/api/data_files/upload", status_code=200, **_UPLOAD)
 async def upload(
-    request: AnyRequest, sample_files: SampleFiles, actor: Actor, lang: Lang, encoding: str | None = None
+    request: AnyRequest, sample_files: Files, actor: Caller, lang: Language, encoding: FromQuery[str | None] = None
 ) -> Envelope[SampleFile | FilesAnswer]:
     """Take files in: field ``file`` answers the one object, field ``files`` a list with its errors."""
     async with _form(request, sample_files) as form:
@@ -93,31 +98,31 @@ async def upload(
 
 
 @get("/api/data_files/{file_id:int}", **_OPTIONS)
-async def show_file(sample_files: SampleFiles, actor: Actor, lang: Lang, file_id: int) -> Envelope[SampleFile]:
+async def show_file(sample_files: Files, actor: Caller, lang: Language, file_id: FromPath[int]) -> Envelope[SampleFile]:
     """Show a file: rows, columns, size, encoding, problems."""
     return ok(await sample_files.get(actor.scope, file_id, lang))
 
 
 @get("/api/data_files/{file_id:int}/download", **_OPTIONS)
-async def download(sample_files: SampleFiles, actor: Actor, file_id: int, encoding: Encoding = None) -> Stream:
+async def download(sample_files: Files, actor: Caller, file_id: FromPath[int], encoding: Encoding = None) -> Stream:
     """Download the file as it stands now, in its own format, as UTF-8."""
     return attachment(await sample_files.download(actor.scope, file_id, as_csv=False, encoding=encoding))
 
 
 @get("/api/data_files/{file_id:int}/download_csv", **_OPTIONS)
-async def download_csv(sample_files: SampleFiles, actor: Actor, file_id: int, encoding: Encoding = None) -> Stream:
+async def download_csv(sample_files: Files, actor: Caller, file_id: FromPath[int], encoding: Encoding = None) -> Stream:
     """Download the file as CSV."""
     return attachment(await sample_files.download(actor.scope, file_id, as_csv=True, encoding=encoding))
 
 
 @get("/api/data_files/{file_id:int}/content", **_OPTIONS)
 async def content(
-    sample_files: SampleFiles,
-    actor: Actor,
-    file_id: int,
-    page: int = 1,
-    page_size: int = DEFAULT_PAGE_SIZE,
-    cursor: str | None = None,
+    sample_files: Files,
+    actor: Caller,
+    file_id: FromPath[int],
+    page: FromQuery[int] = 1,
+    page_size: FromQuery[int] = DEFAULT_PAGE_SIZE,
+    cursor: FromQuery[str | None] = None,
     q: Text = None,
 ) -> Envelope[ListData[SampleRow]]:
     """Show rows at their positions; ``q`` keeps those whose values hold a text."""
@@ -127,14 +132,21 @@ async def content(
 
 @put("/api/data_files/{file_id:int}/content/{index:int}", **_OPTIONS)
 async def replace_row(
-    sample_files: SampleFiles, actor: Actor, file_id: int, index: int, data: dict[str, Any], version: Version = None
+    sample_files: Files,
+    actor: Caller,
+    file_id: FromPath[int],
+    index: FromPath[int],
+    data: JSONBody[dict[str, Any]],
+    version: Version = None,
 ) -> Envelope[SampleRow]:
     """Replace the row at a position; the body is the row."""
     return ok(await sample_files.edits.replace(actor.scope, file_id, index, data, version=version))
 
 
 @post("/api/data_files/{file_id:int}/content", status_code=200, **_OPTIONS)
-async def append_rows(sample_files: SampleFiles, actor: Actor, file_id: int, data: NewRows) -> Envelope[Changed]:
+async def append_rows(
+    sample_files: Files, actor: Caller, file_id: FromPath[int], data: JSONBody[NewRows]
+) -> Envelope[Changed]:
     """Append rows."""
     return ok(await sample_files.edits.append(actor.scope, file_id, data.items))
 
@@ -142,10 +154,10 @@ async def append_rows(sample_files: SampleFiles, actor: Actor, file_id: int, dat
 @delete("/api/data_files/{file_id:int}/content/batch", status_code=200, **_OPTIONS)
 async def delete_rows(
     request: AnyRequest,
-    sample_files: SampleFiles,
-    actor: Actor,
-    file_id: int,
-    indices: Annotated[str | None, Parameter(description="Positions, by commas, instead of a body.")] = None,
+    sample_files: Files,
+    actor: Caller,
+    file_id: FromPath[int],
+    indices: Annotated[str | None, QueryParameter(description="Positions, by commas, instead of a body.")] = None,
     version: Version = None,
 ) -> Envelope[Changed]:
     """Delete rows by position, all or none: ``{"indices": [0, 2]}`` or ``?indices=0,2``."""
@@ -154,14 +166,16 @@ async def delete_rows(
 
 
 @delete("/api/data_files/{file_id:int}", status_code=200, **_OPTIONS)
-async def delete_file(sample_files: SampleFiles, actor: Actor, file_id: int) -> Envelope[None]:
+async def delete_file(sample_files: Files, actor: Caller, file_id: FromPath[int]) -> Envelope[None]:
     """Delete a file; 409 while a task that runs reads it."""
     await sample_files.delete(actor, file_id)
     return ok(None)
 
 
 @post("/api/data_files/batch_delete", status_code=200, **_OPTIONS)
-async def batch_delete(sample_files: SampleFiles, actor: Actor, lang: Lang, data: FileIds) -> Envelope[BatchOutcome]:
+async def batch_delete(
+    sample_files: Files, actor: Caller, lang: Language, data: JSONBody[FileIds]
+) -> Envelope[BatchOutcome]:
     """Delete several files; each on its own."""
     outcome = BatchOutcome()
     for file_id in dict.fromkeys(data.file_ids):
@@ -174,13 +188,15 @@ async def batch_delete(sample_files: SampleFiles, actor: Actor, lang: Lang, data
 
 
 @post("/api/data_files/batch_download", status_code=200, **_OPTIONS)
-async def batch_download(sample_files: SampleFiles, actor: Actor, data: FileIds) -> Stream:
+async def batch_download(sample_files: Files, actor: Caller, data: JSONBody[FileIds]) -> Stream:
     """Download several files as one archive."""
     return attachment(await sample_files.download_all(actor.scope, data.file_ids))
 
 
 @post("/api/data_files/batch_convert", status_code=200, **_OPTIONS)
-async def batch_convert(sample_files: SampleFiles, actor: Actor, lang: Lang, data: ConvertIds) -> Envelope[FilesAnswer]:
+async def batch_convert(
+    sample_files: Files, actor: Caller, lang: Language, data: JSONBody[ConvertIds]
+) -> Envelope[FilesAnswer]:
     """Make new files beside the originals."""
     return ok(await sample_files.convert_all(actor, data.file_ids, target_of(data.target_format), lang))
 
@@ -188,12 +204,12 @@ async def batch_convert(sample_files: SampleFiles, actor: Actor, lang: Lang, dat
 @post("/api/convert_files", status_code=200, **_UPLOAD)
 async def convert_files(
     request: AnyRequest,
-    sample_files: SampleFiles,
-    actor: Actor,
-    lang: Lang,
-    target_format: str | None = None,
-    save: bool = False,  # noqa: FBT001, FBT002 - a query parameter
-    encoding: str | None = None,
+    sample_files: Files,
+    actor: Caller,
+    lang: Language,
+    target_format: FromQuery[str | None] = None,
+    save: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+    encoding: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """Upload and convert in one call: answers the converted file, or an archive for several.
 
