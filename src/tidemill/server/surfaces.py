@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from litestar.types import ControllerRouterHandler
 
+from tidemill.audit.routes import HANDLERS as AUDIT
+from tidemill.datagen.samples.routes import HANDLERS as SAMPLES
+from tidemill.identity.routes import HANDLERS as IDENTITY
 from tidemill.localmodels.routes import HANDLERS as LOCAL_MODELS
 from tidemill.server.edge import App
 from tidemill.server.health import HANDLERS as HEALTH
@@ -18,7 +21,7 @@ _EVENT_STREAMS = ("/api/progress/",)
 
 def handlers() -> Sequence[ControllerRouterHandler]:
     """Return the routes of every context."""
-    return [*HEALTH, *LOCAL_MODELS]
+    return [*HEALTH, *IDENTITY, *AUDIT, *LOCAL_MODELS, *SAMPLES]
 
 
 def services(runtime: "Runtime") -> Mapping[str, Any]:
@@ -26,7 +29,12 @@ def services(runtime: "Runtime") -> Mapping[str, Any]:
     return {
         "settings": runtime.settings,
         "checks": runtime.checks,
+        "identity": runtime.identity.users,
+        "user_administration": runtime.identity.administration,
+        "keys": runtime.identity.keys,
+        "audit": runtime.identity.audit,
         "local_models": runtime.local_models,
+        "sample_files": runtime.sample_files,
     }
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from litestar import Litestar
 
 from tidemill.audit.contracts import Origin, current_origin
+from tidemill.datagen.samples.repository_use import TaskTable
+from tidemill.datagen.samples.service import SampleFiles
 from tidemill.identity.facade import AuthFailure, Identity, Neighbours, Refused
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import TidemillError
@@ -109,6 +111,17 @@ class Runtime:
     def local_models(self) -> LocalModels:
         """The llama-server processes of this server."""
         return LocalModels(self.settings, db=self.db)
+
+    @cached_property
+    def sample_files(self) -> SampleFiles:
+        """Sample files."""
+        return SampleFiles(
+            self.db,
+            self.blobs,
+            TaskTable(),
+            upload_folder=self.settings.data_dir / "uploads",
+            max_upload_bytes=self.settings.limits.max_upload_bytes,
+        )
 
     # --- life
 
