@@ -15,7 +15,7 @@ CONSOLE := src/tidemill/server/console/index.html
 CONSOLE_SOURCES := $(shell find console -path console/node_modules -prune -o -type f -print 2>/dev/null)
 MIGRATIONS := $(wildcard src/tidemill/platform/db/migrations/versions/*.py)
 # Another database or data directory has its own mark of being up to date.
-DATABASE_KEY := $(firstword $(shell printf '%s' "$$TIDEMILL_DATABASE__URL $$DATABASE_URL $$TIDEMILL_CONFIG $(DATA_DIR)" | cksum))
+DATABASE_KEY := $(firstword $(shell printf '%s' "$${TIDEMILL_DATABASE__URL:-} $${DATABASE_URL:-} $${TIDEMILL_CONFIG:-} $(DATA_DIR)" | cksum))
 COMPOSE := docker compose -f deploy/compose/docker-compose.yml
 # At most two test processes: each brings a PostgreSQL, and journeys start real servers.
 TEST_PROCESSES ?= 2
