@@ -94,12 +94,12 @@ class Voice:
 
     def answer(self, topic: str, fact: str = "") -> str:
         """Return an answer on ``topic``; ``fact`` is taken over into it word for word."""
-        tips = self.several("tips", 2)
+        tips, more = self.several("tips", 2), self.pick("details")
         if self.lang == "zh":
             core = fact.rstrip("。！？；，,.") or f"{topic}可以由{self.pick('orgs')}受理，{self.pick('details')}"
-            return f"{core}。{tips[0]}，{tips[1]}。"
+            return f"{core}。{tips[0]}，{tips[1]}。有时{more}。"
         core = fact.rstrip(".!?;,") or f"{_upper(topic)} is handled by {self.pick('orgs')}, and {self.pick('details')}"
-        return f"{_upper(core)}.{self._sentence(tips[0])}{self._sentence(tips[1])}"
+        return f"{_upper(core)}.{self._sentence(tips[0])}{self._sentence(tips[1])} At times {more}."
 
     def feeling(self, polarity: str) -> str:
         """Return a judging phrase: ``good``, ``bad`` or ``flat``."""
