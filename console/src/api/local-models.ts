@@ -3,12 +3,12 @@ import { queryOptions } from "@tanstack/react-query";
 import type { Answer } from "./answers";
 import { http, rest } from "./client";
 
-export type LocalModel = Answer<"/api/v1/models/", "get">["models"][number];
+export type LocalModel = Answer<"/api/v1/models", "get">["models"][number];
 export type LocalModelState = "available" | "starting" | "running" | "stopping" | "failed";
 
 export const localModelsQuery = queryOptions({
   queryKey: ["local-models"],
-  queryFn: async () => (await rest(http.GET("/api/v1/models/"))).models,
+  queryFn: async () => (await rest(http.GET("/api/v1/models"))).models,
 });
 
 export const localLogsQuery = (name: string) =>

@@ -27,8 +27,7 @@ export interface RowEvent {
 export interface LogEvent {
   type: "log";
   message: string;
-  level?: string;
-  at?: string;
+  code?: string | null;
 }
 
 export interface CompleteEvent {
@@ -36,6 +35,8 @@ export interface CompleteEvent {
   status: "finished" | "stopped" | "failed";
 }
 
+/** `seq` is the server's number for the event: a replay after a lost line brings the same numbers again. */
+export type Numbered<E> = E & { seq: number };
 export type ProgressEvent = ProgressSnapshot | RowEvent | LogEvent | CompleteEvent;
 export type LineState = "connecting" | "live" | "lost" | "ended";
 
@@ -52,13 +53,16 @@ export function parseProgress(data: string): ProgressEvent | null {
     return null;
   }
   if (typeof value !== "object" || value === null || !("type" in value)) return null;
-  return KNOWN.has(String(value.type)) ? (value as ProgressEvent) : null;
+  if (!KNOWN.has(String(value.type))) return null;
+  const event = value as ProgressEvent;
+  // The wire says credits as decimal text.
+  return event.type === "progress" ? { ...event, cost: Number(event.cost ?? 0) } : event;
 }
 
 /** Follow a task until it completes or the returned function is called. */
 export function watchTask(
   taskId: string,
-  hear: (event: ProgressEvent) => void,
+  hear: (event: Numbered<ProgressEvent>) => void,
   lineState: (state: LineState) => void,
 ): () => void {
   let source: EventSource | null = null;
@@ -76,7 +80,7 @@ export function watchTask(
     source.onmessage = (message: MessageEvent<string>) => {
       const event = parseProgress(message.data);
       if (!event) return;
-      hear(event);
+      hear({ ...event, seq: Number(message.lastEventId) || 0 });
       if (event.type === "complete") finish("ended");
     };
     source.onerror = () => {

@@ -79,7 +79,7 @@ export async function deleteFiles(fileIds: number[]): Promise<void> {
 /** Send one file; `onProgress` hears 0…1. Raises ApiError. */
 export function uploadFile(file: File, onProgress: (share: number) => void, signal: AbortSignal): Promise<unknown> {
   const form = new FormData();
-  form.append("files", file, file.name);
+  form.append("file", file, file.name);
   return uploadForm("/api/data_files/upload", form, onProgress, signal);
 }
 

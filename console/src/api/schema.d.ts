@@ -612,14 +612,14 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/models/": {
+    "/api/v1/models": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_v1_models_"];
+        get: operations["get_api_v1_models"];
         put?: never;
         post?: never;
         delete?: never;
@@ -837,20 +837,31 @@ export interface components {
         /** LocalLogs */
         LocalLogs: {
             lines: string[];
+            name: string;
+            next: number;
         };
         /** LocalModel */
         LocalModel: {
             architecture: string | null;
+            chat_template: boolean;
             context: number | null;
+            context_trained: number;
             description: string;
             detail: string | null;
             embeddings: boolean;
             error: string | null;
             in_flight: number;
+            instances: {
+                [key: string]: unknown;
+            }[];
+            memory_estimate_bytes: number;
             name: string;
+            parameters: number;
             pid: number | null;
+            pinned: boolean;
             port: number | null;
             quantization: string | null;
+            queued: number;
             rss_bytes: number | null;
             size: string;
             size_bytes: number;
@@ -887,15 +898,24 @@ export interface components {
         };
         /** PasswordChange */
         PasswordChange: {
+            current_password: string;
             new_password: string;
-            old_password: string;
         };
         /** PreviewRow */
         PreviewRow: {
+            final_score: number | null;
+            messages: {
+                [key: string]: unknown;
+            }[];
+            model: string | null;
             model_score: number | null;
-            output: unknown;
-            prompt: unknown;
+            output: {
+                [key: string]: unknown;
+            } | null;
+            prompt: string;
+            reasons: string[];
             rule_score: number | null;
+            status: string;
         };
         /** Problem */
         Problem: {
@@ -950,6 +970,7 @@ export interface components {
         };
         /** Session */
         Session: {
+            expires_at: string;
             token: string;
             user: components["schemas"]["SessionUser"];
         };
@@ -994,28 +1015,32 @@ export interface components {
         TaskItem: {
             accepted: number;
             below_threshold: number;
-            cost: number;
+            budget: string | null;
+            cost: string;
             current: number;
             error_message: string | null;
             eta_s: number | null;
             failed: number;
+            file_id: number | null;
             finished_at: string | null;
-            id?: number;
-            model: string | null;
+            id: number;
+            model: string;
+            models: string[];
             needs_review: number;
-            params: {
-                [key: string]: unknown;
-            };
+            params: string | null;
+            paused_code: string | null;
             paused_reason: string | null;
             percent: number;
+            result: string | null;
             retried: number;
             rows_per_s: number;
-            started_at: string | null;
+            started_at: string;
             status: string;
             task_id: string;
             task_type: string;
             tokens: components["schemas"]["Tokens"];
             total: number;
+            user_id: number;
         };
         /** TaskService */
         TaskService: {
@@ -1032,48 +1057,54 @@ export interface components {
         TaskStatus: {
             accepted: number;
             below_threshold: number;
-            cost: number;
+            budget: string | null;
+            cost: string;
             current: number;
             error_message: string | null;
             eta_s: number | null;
             failed: number;
+            file_id: number | null;
             finished_at: string | null;
-            id?: number;
-            model: string | null;
+            id: number;
+            model: string;
+            models: string[];
             needs_review: number;
-            params: {
-                [key: string]: unknown;
-            };
+            params: string | null;
+            paused_code: string | null;
             paused_reason: string | null;
             percent: number;
+            result: string | null;
             retried: number;
             rows_per_s: number;
             services: components["schemas"]["TaskService"][];
-            started_at: string | null;
+            started_at: string;
             status: string;
             task_id: string;
             task_type: string;
             tokens: components["schemas"]["Tokens"];
             total: number;
+            user_id: number;
         };
         /** TaskType */
         TaskType: {
-            input_fields?: string[];
+            description: string;
+            example: unknown;
+            input_fields: unknown;
             name: string;
-            output_schema: {
+            rubric: unknown;
+            rules: unknown;
+            schema: {
                 [key: string]: unknown;
             };
-            rules?: unknown;
-            title: components["schemas"]["Title"];
+            title: string;
+            titles: {
+                [key: string]: string;
+            };
+            version: string;
         };
         /** TestIn */
         TestIn: {
             model?: string | null;
-        };
-        /** Title */
-        Title: {
-            en: string;
-            zh: string;
         };
         /** Tokens */
         Tokens: {
@@ -2120,7 +2151,7 @@ export interface operations {
         };
         responses: {
             /** @description ok */
-            201: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2144,7 +2175,7 @@ export interface operations {
         };
         responses: {
             /** @description ok */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2162,7 +2193,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description ok */
-            201: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2290,7 +2321,7 @@ export interface operations {
             };
         };
     };
-    get_api_v1_models_: {
+    get_api_v1_models: {
         parameters: {
             query?: never;
             header?: never;
@@ -2313,6 +2344,7 @@ export interface operations {
     get_api_v1_models_name_logs: {
         parameters: {
             query?: {
+                after?: number;
                 lines?: number;
             };
             header?: never;

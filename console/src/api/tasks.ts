@@ -4,20 +4,25 @@ import type { Body, Held, Item } from "./answers";
 import { http, rest, unwrap } from "./client";
 import { toPage } from "./pages";
 
-export type TaskItem = Item<Held<"/api/tasks", "get">>;
-export type TaskStatus = Held<"/api/status/{task_id}", "get">;
-export type TaskService = TaskStatus["services"][number];
+type TaskAnswer = Item<Held<"/api/tasks", "get">>;
+type StatusAnswer = Held<"/api/status/{task_id}", "get">;
+export type TaskService = StatusAnswer["services"][number];
 export type TaskType = Item<Held<"/api/task_types", "get">>;
 export type StartTask = Body<"/api/start", "post">;
 export type Model = Item<Held<"/api/models", "get">>;
+export type PreviewRow = NonNullable<Held<"/api/start", "post">["preview"]>[number];
 
 export type TaskState = "pending" | "running" | "finished" | "failed" | "stopped";
 
-export interface PreviewRow {
-  prompt: unknown;
-  output: unknown;
-  rule_score: number | null;
-  model_score: number | null;
+/** A task with its money as numbers: the wire says credits as decimal text. */
+export type TaskItem = Omit<TaskAnswer, "cost" | "budget"> & { cost: number; budget: number | null };
+export type TaskStatus = TaskItem & { services: TaskService[] };
+
+/** Pauses that wait for the owner: the task stays `running`, and `resume` goes on. */
+export const PAUSES_FOR_OWNER: ReadonlySet<string> = new Set(["budget_spent", "mostly_failing"]);
+
+function toTask(answer: TaskAnswer): TaskItem {
+  return { ...answer, cost: Number(answer.cost), budget: answer.budget === null ? null : Number(answer.budget) };
 }
 
 const TASK_PAGE_SIZE = 50;
@@ -25,23 +30,24 @@ const TASK_PAGE_SIZE = 50;
 export const tasksQuery = (filter: { page?: number; status?: string } = {}) =>
   queryOptions({
     queryKey: ["tasks", "list", filter],
-    queryFn: async () =>
-      toPage(
-        await unwrap(
-          http.GET("/api/tasks", {
-            params: {
-              query: { page: filter.page ?? 1, page_size: TASK_PAGE_SIZE, status: filter.status || undefined },
-            },
-          }),
-        ),
-      ),
+    queryFn: async () => {
+      const list = await unwrap(
+        http.GET("/api/tasks", {
+          params: { query: { page: filter.page ?? 1, page_size: TASK_PAGE_SIZE, status: filter.status || undefined } },
+        }),
+      );
+      return toPage({ ...list, items: list.items.map(toTask) });
+    },
     placeholderData: keepPreviousData,
   });
 
 export const taskQuery = (taskId: string) =>
   queryOptions({
     queryKey: ["tasks", "one", taskId],
-    queryFn: () => unwrap(http.GET("/api/status/{task_id}", { params: { path: { task_id: taskId } } })),
+    queryFn: async (): Promise<TaskStatus> => {
+      const answer = await unwrap(http.GET("/api/status/{task_id}", { params: { path: { task_id: taskId } } }));
+      return { ...toTask(answer), services: answer.services };
+    },
   });
 
 export const taskTypesQuery = queryOptions({
@@ -63,7 +69,7 @@ export async function startTask(body: StartTask): Promise<string> {
 
 export async function previewTask(body: StartTask): Promise<PreviewRow[]> {
   const answer = await unwrap(http.POST("/api/start", { body: { ...body, preview: true } }));
-  return (answer.preview ?? []) as PreviewRow[];
+  return answer.preview ?? [];
 }
 
 export async function stopTask(taskId: string): Promise<void> {

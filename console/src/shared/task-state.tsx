@@ -1,9 +1,11 @@
 /** How a task's state, its split of rows and its model are shown, wherever they are. */
+import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
-import type { TaskItem, TaskState } from "@/api/tasks";
+import { type TaskItem, type TaskState, taskTypesQuery } from "@/api/tasks";
 import { type BarPart, SplitBar } from "@/ui/progress";
 import { StateBadge, type Tone } from "@/ui/state";
 import { formatNumber } from "./format";
+import { currentLanguage } from "./i18n";
 
 const TONES: Record<TaskState, Tone> = {
   pending: "idle",
@@ -54,4 +56,14 @@ export function TaskBar({ split, tall }: { split: Split; tall?: boolean }) {
   const parts = useSplitParts(split);
   const words = parts.map((part) => `${part.label} ${formatNumber(part.value)}`).join(" · ");
   return <SplitBar parts={parts} total={split.total} label={`${t("tasks.progress")}: ${words}`} tall={tall} />;
+}
+
+/** A task type by its title in the reader's language. */
+export function useTypeTitle(): (name: string) => string {
+  const { data } = useQuery(taskTypesQuery);
+  const language = currentLanguage();
+  return (name) => {
+    const type = data?.find((candidate) => candidate.name === name);
+    return type?.titles[language] ?? type?.title ?? name;
+  };
 }

@@ -65,7 +65,7 @@ export function TaskLog({ log, line }: { log: readonly LogLine[]; line: LineStat
               key={entry.id}
               className={cx(
                 "whitespace-pre-wrap",
-                entry.level === "error" ? "text-failed" : entry.level === "warning" ? "text-warn" : "text-soft",
+                entry.code === "failed" ? "text-failed" : entry.code === "paused" ? "text-warn" : "text-soft",
               )}
             >
               {entry.message}

@@ -2,13 +2,14 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 import { ChevronLeft, ClipboardCheck, Play, ScrollText, Square, Trash2 } from "lucide-react";
 import { useTranslation } from "react-i18next";
-import { deleteTask, resumeTask, stopTask, type TaskStatus } from "@/api/tasks";
+import { deleteTask, PAUSES_FOR_OWNER, resumeTask, stopTask, type TaskStatus } from "@/api/tasks";
 import { useConfirm } from "@/shared/confirm";
 import { CopyButton } from "@/shared/copy";
 import { formatCredits, formatDuration, formatNumber } from "@/shared/format";
 import { useWrite } from "@/shared/mutation";
 import { PageHead } from "@/shared/page-head";
-import { isLive, TaskBadge, TaskBar, useSplitParts } from "@/shared/task-state";
+import { pretty } from "@/shared/row-text";
+import { isLive, TaskBadge, TaskBar, useSplitParts, useTypeTitle } from "@/shared/task-state";
 import { Time } from "@/shared/time";
 import { Trouble } from "@/shared/trouble";
 import { usePathPart } from "@/shared/url-state";
@@ -18,7 +19,6 @@ import { StateShape, TONE_TEXT } from "@/ui/state";
 import { Lanes } from "./lanes";
 import { RowStream } from "./row-stream";
 import { TaskLog } from "./task-log";
-import { useTypeTitle } from "./tasks-page";
 import { useLiveTask } from "./use-live-task";
 
 const ICON = "size-3.5";
@@ -70,7 +70,7 @@ export function TaskPage() {
         <details className="rounded-md border bg-panel">
           <summary className="min-h-10 px-3 py-2 font-semibold text-sm">{t("tasks.params")}</summary>
           <pre className="scroll-thin overflow-x-auto border-t p-3 font-mono text-xs leading-relaxed">
-            {JSON.stringify(task.params, null, 2)}
+            {pretty(task.params)}
           </pre>
         </details>
       </div>
@@ -91,6 +91,7 @@ function Actions({ task }: { task: TaskStatus }) {
     done: t("tasks.deleted"),
     onDone: () => void navigate({ to: "/tasks" }),
   });
+  const waits = isLive(task.status) && task.paused_code !== null && PAUSES_FOR_OWNER.has(task.paused_code);
   const askRemoval = async () => {
     const yes = await confirm({
       title: t("tasks.deleteTitle"),
@@ -131,7 +132,8 @@ function Actions({ task }: { task: TaskStatus }) {
         >
           {stop.isPending ? t("tasks.stopping") : t("tasks.stop")}
         </Button>
-      ) : task.status === "finished" ? null : (
+      ) : null}
+      {waits || task.status === "stopped" || task.status === "failed" ? (
         <Button
           icon={<Play aria-hidden className={ICON} />}
           busy={resume.isPending}
@@ -140,7 +142,7 @@ function Actions({ task }: { task: TaskStatus }) {
         >
           {t("tasks.resume")}
         </Button>
-      )}
+      ) : null}
     </>
   );
 }

@@ -1,5 +1,5 @@
 /** What the live events add up to. Pure, so that a replay after a lost line gives the same picture. */
-import type { LineState, LogEvent, ProgressEvent, RowEvent } from "@/api/progress";
+import type { LineState, Numbered, ProgressEvent, RowEvent } from "@/api/progress";
 import type { TaskStatus } from "@/api/tasks";
 
 export const ROWS_KEPT = 200;
@@ -8,8 +8,7 @@ export const LOG_KEPT = 1_000;
 export interface LogLine {
   id: number;
   message: string;
-  level: string;
-  at: string | null;
+  code: string | null;
 }
 
 export interface Live {
@@ -19,15 +18,14 @@ export interface Live {
   /** Newest first, each row once. */
   rows: RowEvent[];
   log: LogLine[];
-  logCount: number;
   complete: string | null;
 }
 
-export const NOTHING_YET: Live = { line: "connecting", figures: {}, rows: [], log: [], logCount: 0, complete: null };
+export const NOTHING_YET: Live = { line: "connecting", figures: {}, rows: [], log: [], complete: null };
 
 export type LiveAction =
   | { type: "line"; state: LineState }
-  | { type: "events"; events: ProgressEvent[] }
+  | { type: "events"; events: Numbered<ProgressEvent>[] }
   | { type: "again" };
 
 export function reduceLive(before: Live, action: LiveAction): Live {
@@ -41,10 +39,10 @@ export function reduceLive(before: Live, action: LiveAction): Live {
   }
 }
 
-function take(before: Live, event: ProgressEvent): Live {
+function take(before: Live, event: Numbered<ProgressEvent>): Live {
   switch (event.type) {
     case "progress": {
-      const { type: _, ...figures } = event;
+      const { type: _type, seq: _seq, ...figures } = event;
       return { ...before, figures: { ...before.figures, ...figures } };
     }
     case "row":
@@ -53,16 +51,13 @@ function take(before: Live, event: ProgressEvent): Live {
         ? { ...before, rows: before.rows.map((row) => (row.id === event.id ? event : row)) }
         : { ...before, rows: [event, ...before.rows].slice(0, ROWS_KEPT) };
     case "log":
-      return {
-        ...before,
-        logCount: before.logCount + 1,
-        log: [...before.log, logLine(before.logCount, event)].slice(-LOG_KEPT),
-      };
+      return before.log.some((line) => line.id === event.seq)
+        ? before
+        : {
+            ...before,
+            log: [...before.log, { id: event.seq, message: event.message, code: event.code ?? null }].slice(-LOG_KEPT),
+          };
     case "complete":
       return { ...before, complete: event.status, figures: { ...before.figures, status: event.status } };
   }
-}
-
-function logLine(id: number, event: LogEvent): LogLine {
-  return { id, message: event.message, level: event.level ?? "info", at: event.at ?? null };
 }

@@ -4,14 +4,13 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { Plus, Trash2, Waves } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { deleteTask, type TaskItem, tasksQuery, taskTypesQuery } from "@/api/tasks";
+import { deleteTask, type TaskItem, tasksQuery } from "@/api/tasks";
 import { useConfirm } from "@/shared/confirm";
 import { formatCredits, formatNumber } from "@/shared/format";
-import { currentLanguage } from "@/shared/i18n";
 import { useWrite } from "@/shared/mutation";
 import { PageHead } from "@/shared/page-head";
 import { type Column, Pager, Table } from "@/shared/table";
-import { isLive, TaskBadge, TaskBar } from "@/shared/task-state";
+import { isLive, TaskBadge, TaskBar, useTypeTitle } from "@/shared/task-state";
 import { Time } from "@/shared/time";
 import { Trouble } from "@/shared/trouble";
 import { oneOf, pageOf, type Search, useUrlState } from "@/shared/url-state";
@@ -127,12 +126,6 @@ export function TasksPage() {
       )}
     </>
   );
-}
-
-export function useTypeTitle(): (name: string) => string {
-  const { data } = useQuery(taskTypesQuery);
-  const language = currentLanguage();
-  return (name) => data?.find((type) => type.name === name)?.title[language] ?? name;
 }
 
 function useColumns(): Column<TaskItem>[] {

@@ -1,13 +1,13 @@
 /** A task as it is now: the status answer, kept fresh by its live events. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useReducer } from "react";
-import { type ProgressEvent, watchTask } from "@/api/progress";
+import { type Numbered, type ProgressEvent, watchTask } from "@/api/progress";
 import { type TaskStatus, taskQuery } from "@/api/tasks";
 import { isLive } from "@/shared/task-state";
 import { NOTHING_YET, reduceLive } from "./task-progress";
 
-/** Services are told by the status answer alone, so it is asked for while the task runs. */
-const STATUS_EVERY_MS = 2_000;
+/** The stream tells all; the answer is asked for beside it in case a proxy holds the stream back. */
+const STATUS_EVERY_MS = 5_000;
 
 export function useLiveTask(taskId: string) {
   const client = useQueryClient();
@@ -24,7 +24,7 @@ export function useLiveTask(taskId: string) {
   useEffect(() => {
     if (!known) return;
     // Events are handed on once a frame, so that a fast task does not draw the page for every row.
-    let waiting: ProgressEvent[] = [];
+    let waiting: Numbered<ProgressEvent>[] = [];
     let frame = 0;
     const flush = () => {
       frame = 0;
@@ -53,10 +53,10 @@ export function useLiveTask(taskId: string) {
 
 /** Whichever of the two has come further tells the counts. */
 export function merge(answer: TaskStatus, figures: Partial<TaskStatus>, complete: string | null): TaskStatus {
-  const streamIsAhead = (figures.current ?? 0) > answer.current;
+  const streamIsAhead = (figures.current ?? -1) >= answer.current;
   if (!streamIsAhead || !isLive(answer.status)) return answer;
   const known = Object.fromEntries(
     Object.entries(figures).filter(([, value]) => value !== undefined && value !== null),
   );
-  return { ...answer, ...known, services: answer.services, status: complete ?? answer.status };
+  return { ...answer, ...known, status: complete ?? answer.status };
 }

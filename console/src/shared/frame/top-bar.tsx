@@ -1,4 +1,5 @@
 /** The top bar: search, language, theme, balance, account. */
+import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { CircleUserRound, Languages, LogOut, Menu as MenuIcon, Monitor, Moon, Search, Sun } from "lucide-react";
 import { useTranslation } from "react-i18next";
@@ -16,12 +17,18 @@ const THEME_ICONS = { light: Sun, dark: Moon, system: Monitor };
 
 export function LanguageButton() {
   const { t } = useTranslation();
+  const client = useQueryClient();
+  // Some sentences come from the server, in the language they were asked for.
+  const change = async () => {
+    await chooseLanguage(currentLanguage() === "zh" ? "en" : "zh");
+    await client.invalidateQueries();
+  };
   return (
     <IconButton
       label={t("top.language")}
       icon={<Languages aria-hidden className="size-4" />}
       data-testid="language"
-      onClick={() => void chooseLanguage(currentLanguage() === "zh" ? "en" : "zh")}
+      onClick={() => void change()}
     />
   );
 }
