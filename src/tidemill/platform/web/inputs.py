@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Request
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.lang import Lang
@@ -11,9 +11,9 @@ from tidemill.kernel.pages import DEFAULT_PAGE_SIZE, PageRequest
 from tidemill.platform.web.faults import language
 from tidemill.platform.web.guards import actor_of
 
-PageNumber = Annotated[int, Parameter(description="Page of a small list, from 1.")]
-PageSize = Annotated[int, Parameter(description="Entries a page, at most 200.")]
-Cursor = Annotated[str | None, Parameter(description="`next` of the page before; wins over `page`.")]
+PageNumber = Annotated[int, QueryParameter(description="Page of a small list, from 1.")]
+PageSize = Annotated[int, QueryParameter(description="Entries a page, at most 200.")]
+Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before; wins over `page`.")]
 
 
 def provide_actor(request: Request[Any, Any, Any]) -> Actor:
