@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from tidemill.audit.contracts import AuditEntry, AuditFilter, Result
@@ -15,22 +16,24 @@ from tidemill.kernel.pages import PageRequest
 from tidemill.platform.web import RestList, administrator, rest_list
 from tidemill.platform.web.inputs import Cursor, PageSize
 
-ActorId = Annotated[int | None, Parameter(ge=1, le=2**31 - 1, description="Who acted, by user id.")]
-Name = Annotated[str | None, Parameter(max_length=100, pattern=r"^[^\x00]*$")]
-Since = Annotated[datetime | None, Parameter(description="Entries from this moment on; without a zone: UTC.")]
-Until = Annotated[datetime | None, Parameter(description="Entries before this moment; without a zone: UTC.")]
+Log = NamedDependency[AuditLog]
+Caller = NamedDependency[Actor]
+ActorId = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1, description="Who acted, by user id.")]
+Name = Annotated[str | None, QueryParameter(max_length=100, pattern=r"^[^\x00]*$")]
+Since = Annotated[datetime | None, QueryParameter(description="Entries from this moment on; without a zone: UTC.")]
+Until = Annotated[datetime | None, QueryParameter(description="Entries before this moment; without a zone: UTC.")]
 
 
 @get("/api/v1/admin/audit", guards=[administrator], tags=["audit"], operation_id="listAudit")
 async def list_audit(  # noqa: PLR0913, PLR0917 - one parameter a filter
-    actor: Actor,
-    audit: AuditLog,
+    actor: Caller,
+    audit: Log,
     actor_id: ActorId = None,
     actor_name: Name = None,
     action: Name = None,
     object_type: Name = None,
     object_id: Name = None,
-    result: Result | None = None,
+    result: FromQuery[Result | None] = None,
     address: Name = None,
     since: Since = None,
     until: Until = None,

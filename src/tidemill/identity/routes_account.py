@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 
 from tidemill.identity.facade import IdentityService
@@ -31,10 +33,13 @@ from tidemill.kernel.lang import Lang
 from tidemill.platform.web import Envelope, ok, signed_in
 
 _Request = Request[Any, Any, Any]
+Users = NamedDependency[IdentityService]
+Caller = NamedDependency[Actor]
+Language = NamedDependency[Lang]
 
 
 @post("/api/register", status_code=200, tags=["sign-in"], operation_id="register")
-async def register(data: Registration, identity: IdentityService, lang: Lang) -> Envelope[Registered]:
+async def register(data: JSONBody[Registration], identity: Users, lang: Language) -> Envelope[Registered]:
     """Make an account. 1001 when the name or address is taken."""
     user = await identity.register(data.username, data.password, data.email)
     message = "注册成功" if lang == "zh" else "Registered."
@@ -43,7 +48,7 @@ async def register(data: Registration, identity: IdentityService, lang: Lang) ->
 
 @post("/api/login", status_code=200, tags=["sign-in"], operation_id="login")
 async def login(
-    data: Credentials, request: _Request, identity: IdentityService, lang: Lang
+    data: JSONBody[Credentials], request: _Request, identity: Users, lang: Language
 ) -> Response[Envelope[SignedIn]]:
     """Sign in. 1003 for an unknown name, a wrong password and an inactive account alike; 429 after too many."""
     session = await identity.sign_in(data.username, data.password)
@@ -54,7 +59,7 @@ async def login(
 
 
 @get("/api/me", guards=[signed_in], tags=["sign-in"], operation_id="me")
-async def me(actor: Actor, identity: IdentityService) -> Envelope[Me]:
+async def me(actor: Caller, identity: Users) -> Envelope[Me]:
     """Show the caller, with its credit balance."""
     user, balance = await identity.me(actor)
     return ok(
@@ -73,7 +78,7 @@ async def me(actor: Actor, identity: IdentityService) -> Envelope[Me]:
 
 
 @post("/api/logout", status_code=200, guards=[signed_in], tags=["sign-in"], operation_id="logout")
-async def logout(actor: Actor, request: _Request, identity: IdentityService, lang: Lang) -> Response[Envelope[None]]:
+async def logout(actor: Caller, request: _Request, identity: Users, lang: Language) -> Response[Envelope[None]]:
     """Sign out: this session's tokens are worthless from now on, on every instance."""
     await identity.sign_out(actor)
     message = "已退出登录" if lang == "zh" else "Signed out."
@@ -82,7 +87,7 @@ async def logout(actor: Actor, request: _Request, identity: IdentityService, lan
 
 @post("/api/v1/auth/register", status_code=201, tags=["sign-in"], operation_id="authRegister")
 async def auth_register(
-    data: StrictRegistration, request: _Request, identity: IdentityService
+    data: JSONBody[StrictRegistration], request: _Request, identity: Users
 ) -> Response[AccountSession]:
     """Make an account and sign in."""
     session = await identity.register_and_sign_in(data.username, data.password, data.email)
@@ -91,7 +96,7 @@ async def auth_register(
 
 
 @post("/api/v1/auth/login", status_code=200, tags=["sign-in"], operation_id="authLogin")
-async def auth_login(data: StrictCredentials, request: _Request, identity: IdentityService) -> Response[AccountSession]:
+async def auth_login(data: JSONBody[StrictCredentials], request: _Request, identity: Users) -> Response[AccountSession]:
     """Sign in."""
     session = await identity.sign_in(data.username, data.password)
     body = account_session(session, await identity.balance_of(session.user))
@@ -99,7 +104,7 @@ async def auth_login(data: StrictCredentials, request: _Request, identity: Ident
 
 
 @post("/api/v1/auth/refresh", status_code=200, guards=[signed_in], tags=["sign-in"], operation_id="authRefresh")
-async def auth_refresh(actor: Actor, request: _Request, identity: IdentityService) -> Response[AccountSession]:
+async def auth_refresh(actor: Caller, request: _Request, identity: Users) -> Response[AccountSession]:
     """Exchange a session that is still valid for one with its whole life before it."""
     session = await identity.refresh(actor)
     body = account_session(session, await identity.balance_of(session.user))
@@ -107,14 +112,14 @@ async def auth_refresh(actor: Actor, request: _Request, identity: IdentityServic
 
 
 @post("/api/v1/auth/logout", status_code=204, guards=[signed_in], tags=["sign-in"], operation_id="authLogout")
-async def auth_logout(actor: Actor, request: _Request, identity: IdentityService) -> Response[None]:
+async def auth_logout(actor: Caller, request: _Request, identity: Users) -> Response[None]:
     """Sign out."""
     await identity.sign_out(actor)
     return Response(None, status_code=204, cookies=[no_cookie(request)])
 
 
 @get("/api/v1/auth/profile", guards=[signed_in], tags=["sign-in"], operation_id="authProfile")
-async def auth_profile(actor: Actor, identity: IdentityService) -> Profile:
+async def auth_profile(actor: Caller, identity: Users) -> Profile:
     """Show the caller with balance, group and the month's usage."""
     user, balance = await identity.me(actor)
     return Profile(
@@ -136,7 +141,7 @@ async def auth_profile(actor: Actor, identity: IdentityService) -> Profile:
 
 @post("/api/v1/auth/password", status_code=200, guards=[signed_in], tags=["sign-in"], operation_id="authPassword")
 async def auth_password(
-    data: PasswordChange, actor: Actor, request: _Request, identity: IdentityService
+    data: JSONBody[PasswordChange], actor: Caller, request: _Request, identity: Users
 ) -> Response[AccountSession]:
     """Change one's own password. Every session ends; the answer holds the one that replaces the caller's."""
     session = await identity.change_password(actor, data.current_password, data.new_password)
@@ -145,7 +150,7 @@ async def auth_password(
 
 
 @post("/api/v1/auth/forgot", status_code=202, tags=["sign-in"], operation_id="authForgot")
-async def auth_forgot(data: ResetRequest, identity: IdentityService, lang: Lang) -> Accepted:
+async def auth_forgot(data: JSONBody[ResetRequest], identity: Users, lang: Language) -> Accepted:
     """Ask for a password reset. The answer is the same whether the address is known or not."""
     await identity.ask_reset(data.email)
     if lang == "zh":
@@ -156,7 +161,7 @@ async def auth_forgot(data: ResetRequest, identity: IdentityService, lang: Lang)
 
 
 @post("/api/v1/auth/reset", status_code=204, tags=["sign-in"], operation_id="authReset")
-async def auth_reset(data: ResetPassword, identity: IdentityService) -> None:
+async def auth_reset(data: JSONBody[ResetPassword], identity: Users) -> None:
     """Set a new password by reset token (30 minutes, once). Every session ends."""
     await identity.reset_password(data.token, data.password)
 

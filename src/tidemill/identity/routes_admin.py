@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from litestar import delete, get, patch
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET
 
@@ -17,14 +19,18 @@ from tidemill.kernel.pages import DEFAULT_PAGE_SIZE, Page, PageRequest
 from tidemill.platform.web import Envelope, ListData, administrator, list_data
 from tidemill.platform.web.inputs import Cursor, PageNumber, PageSize
 
+Users = NamedDependency[UserAdministration]
+Caller = NamedDependency[Actor]
+Language = NamedDependency[Lang]
+
 
 @get("/api/admin/users", guards=[administrator], tags=["administration"], operation_id="listUsers")
 async def list_users(
-    actor: Actor,
-    user_administration: UserAdministration,
-    q: str | None = None,
-    role: Role | None = None,
-    is_active: bool | None = None,  # noqa: FBT001 - a query parameter, always named
+    actor: Caller,
+    user_administration: Users,
+    q: FromQuery[str | None] = None,
+    role: FromQuery[Role | None] = None,
+    is_active: FromQuery[bool | None] = None,
     page: PageNumber = 1,
     page_size: PageSize = DEFAULT_PAGE_SIZE,
     cursor: Cursor = None,
@@ -45,7 +51,7 @@ async def list_users(
     operation_id="deleteUser",
 )
 async def delete_user(
-    user_id: int, actor: Actor, user_administration: UserAdministration, lang: Lang
+    user_id: FromPath[int], actor: Caller, user_administration: Users, lang: Language
 ) -> Envelope[None]:
     """Delete a user and everything it owns. 1002 when there is none; 409 for the last administrator."""
     await user_administration.delete(actor.admin_scope, user_id, actor)
@@ -53,7 +59,9 @@ async def delete_user(
 
 
 @patch("/api/v1/admin/users/{user_id:int}", guards=[administrator], tags=["administration"], operation_id="patchUser")
-async def patch_user(user_id: int, data: UserPatch, actor: Actor, user_administration: UserAdministration) -> User:
+async def patch_user(
+    user_id: FromPath[int], data: JSONBody[UserPatch], actor: Caller, user_administration: Users
+) -> User:
     """Change state, role or group; disabling a user ends its sessions and stops its keys."""
     wanted = UserChange(
         is_active=UNSET if data.is_active is None else data.is_active,
