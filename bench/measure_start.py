@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import psutil
 
@@ -28,20 +29,33 @@ TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 SHOWN_IMPORTS = 12
 
 
+class Start(NamedTuple):
+    """One start: seconds from ``exec`` to the first answer, processor seconds until then, and the process."""
+
+    seconds: float
+    cpu_s: float
+    process: psutil.Process
+
+
 @contextmanager
-def started(command: list[str], port: int, environment: dict[str, str]) -> Generator[tuple[float, psutil.Process]]:
-    """Start a server; gives the seconds from ``exec`` to the first answered ``/healthz``, and the process."""
+def started(
+    command: list[str], port: int, environment: dict[str, str], stderr: int | IO[str] = subprocess.DEVNULL
+) -> Generator[Start]:
+    """Start a server, wait until ``/healthz`` answers, and end it at the end."""
     begun = time.perf_counter()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr) as running:
         try:
             while not answers(port):
-                if process.poll() is not None or time.perf_counter() - begun > PATIENCE_S:
-                    raise RuntimeError(f"{command[0]} did not start")
+                if running.poll() is not None or time.perf_counter() - begun > PATIENCE_S:
+                    raise RuntimeError(f"{' '.join(command)} did not start")
                 time.sleep(0.002)
-            yield time.perf_counter() - begun, psutil.Process(process.pid)
+            seconds = time.perf_counter() - begun
+            process = psutil.Process(running.pid)
+            spent = process.cpu_times()
+            yield Start(seconds, spent.user + spent.system, process)
         finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
+            running.terminate()
+            running.wait(PATIENCE_S)
 
 
 def answers(port: int) -> bool:
@@ -56,12 +70,15 @@ def answers(port: int) -> bool:
         connection.close()
 
 
-def import_table(environment: dict[str, str]) -> str:
-    """Return the dearest packages of ``tidemill serve``'s imports: cumulative milliseconds by package."""
-    command = [sys.executable, "-X", "importtime", "-c", "import tidemill.server.asgi"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+def import_table(port: int, environment: dict[str, str]) -> str:
+    """Return what the imports of a start cost: milliseconds each package spent in modules of its own."""
+    with tempfile.TemporaryFile("w+") as said:
+        with started([sys.executable, "-X", "importtime", TIDEMILL, "serve"], port, environment, said):
+            pass
+        said.seek(0)
+        lines = said.readlines()
     own: dict[str, float] = {}
-    for line in done.stderr.splitlines():
+    for line in lines:
         parts = line.removeprefix("import time:").split("|")
         if len(parts) == 3 and parts[0].strip().isdigit():
             package = parts[2].strip().split(".")[0]
@@ -70,49 +87,63 @@ def import_table(environment: dict[str, str]) -> str:
     return f"imports {sum(own.values()):.0f} ms: " + ", ".join(f"{name} {spent:.0f}" for name, spent in dearest)
 
 
+def weight_mb(process: psutil.Process) -> float:
+    """Return the resident memory of a server that has had nothing to do for a moment."""
+    time.sleep(SETTLE_S)
+    return process.memory_info().rss / MEGABYTE
+
+
 def measure() -> list[Figure]:
     """Start both servers in turn and compare."""
-    ours: list[float] = []
-    bare: list[float] = []
-    our_rss: list[float] = []
-    bare_rss: list[float] = []
+    ours: list[Start] = []
+    bare: list[Start] = []
+    rss: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="tidemill-bench-") as folder:
         for repetition in range(REPETITIONS + 1):
             port = free_port()
             environment = clean_environment({"TIDEMILL_SERVER__DATA_DIR": folder, "TIDEMILL_SERVER__PORT": str(port)})
-            with started([TIDEMILL, "serve"], port, environment) as (seconds, process):
+            with started([TIDEMILL, "serve"], port, environment) as start:
                 # The first start makes the database and the secrets; a start is what comes after.
                 if repetition:
-                    ours.append(seconds)
+                    ours.append(start)
                 if repetition == REPETITIONS:
-                    time.sleep(SETTLE_S)
-                    our_rss.append(process.memory_info().rss / MEGABYTE)
+                    rss["ours"] = weight_mb(start.process)
             port = free_port()
             command = [sys.executable, str(Path(__file__).with_name("bare_server.py")), str(port)]
-            with started(command, port, environment) as (seconds, process):
+            with started(command, port, environment) as start:
                 if repetition:
-                    bare.append(seconds)
+                    bare.append(start)
                 if repetition == REPETITIONS:
-                    time.sleep(SETTLE_S)
-                    bare_rss.append(process.memory_info().rss / MEGABYTE)
-        imports = import_table(clean_environment({"TIDEMILL_SERVER__DATA_DIR": folder}))
-    start, samples = median_of(ours)
+                    rss["bare"] = weight_mb(start.process)
+        port = free_port()
+        environment = clean_environment({"TIDEMILL_SERVER__DATA_DIR": folder, "TIDEMILL_SERVER__PORT": str(port)})
+        imports = import_table(port, environment)
+    seconds, second_samples = median_of(start.seconds for start in ours)
+    spent, spent_samples = median_of(start.cpu_s for start in ours)
     return [
         Figure(
             name="second start to first answer",
-            value=start,
+            value=seconds,
             unit="s",
-            samples=samples,
-            baseline=median_of(bare)[0],
+            samples=second_samples,
+            baseline=median_of(start.seconds for start in bare)[0],
             baseline_name="bare uvicorn",
             limit=START_LIMIT_S,
             note=imports,
         ),
         Figure(
+            name="processor time of a start",
+            value=spent,
+            unit="s",
+            samples=spent_samples,
+            baseline=median_of(start.cpu_s for start in bare)[0],
+            baseline_name="bare uvicorn",
+        ),
+        Figure(
             name="idle RSS of the server process",
-            value=our_rss[0],
+            value=rss["ours"],
             unit="MB",
-            baseline=bare_rss[0],
+            baseline=rss["bare"],
             baseline_name="bare uvicorn",
             limit=RSS_LIMIT_MB,
         ),
