@@ -5,9 +5,11 @@ On SIGTERM or SIGINT the listener closes, long answers (SSE) are told to end, ca
 """
 
 import asyncio
+import contextlib
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import FrameType
 
 import uvicorn
@@ -34,11 +36,23 @@ class PortTaken(Unavailable):
 
 
 class _Server(uvicorn.Server):
-    """Tells the runtime that the end has begun, before uvicorn waits for open answers."""
+    """Tells the runtime that the end has begun, before uvicorn waits for open answers.
+
+    uvicorn raises a signal again after it has shut down, which would skip what we still have to put away.
+    """
 
     def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
         self._runtime = runtime
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._runtime.begin_drain()
