@@ -57,6 +57,7 @@ class Instance:
         self.crashes: list[float] = []
         self.crash_count = 0
         self.restart_at = 0.0
+        self.ready_at = 0.0
         self.failure: TidemillError | None = None
         self.process: ServerProcess | None = None
         self.peak_bytes = 0
@@ -192,7 +193,8 @@ class Instance:
         deadline = clock.monotonic() + rules.load_deadline_s(self.spec.size_bytes, self._ground.settings.load_timeout_s)
         pause = _FIRST_POLL_S
         while not (child.ended.done() or self._stop.done()):
-            if await self._answers(child):
+            if await self._answers(child) and not self._stop.done():
+                self.ready_at = clock.monotonic()
                 self._record(child.pid, ready=True)
                 self.healthy = True
                 self._drained.clear()

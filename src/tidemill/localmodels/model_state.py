@@ -89,6 +89,12 @@ class ModelState:
         resting = {one.phase for one in self.live} <= {Phase.READY, Phase.BACKOFF}
         return self.last_used if self.live and resting else None
 
+    @property
+    def ready_since(self) -> float | None:
+        """Since when it takes requests, None while it does not."""
+        moments = [one.ready_at for one in self.live if one.phase is Phase.READY]
+        return min(moments, default=None)
+
     def pick(self) -> Instance | None:
         """Choose the instance for the next request, None while all places are taken."""
         free = [one for one in self.live if one.free_slots > 0]

@@ -6,6 +6,7 @@ does not fit may ask others to go. Idle on-demand models go at once; a busy one 
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from tidemill.kernel import clock
 from tidemill.kernel.errors import TidemillError
@@ -15,6 +16,8 @@ from tidemill.localmodels.ground import Ground
 from tidemill.localmodels.instance import Instance
 from tidemill.localmodels.model_state import ModelState
 
+_MEMORY_SETTLES_S: Final = 5.0  # an ended process's memory is not always counted as free at once
+
 
 class Room:
     """Starts and evicts; never awaits."""
@@ -23,6 +26,7 @@ class Room:
         self._ground = ground
         self._settings = ground.settings
         self._on_change = on_change
+        self._memory_settles_at = 0.0
 
     def keep_line(self, states: Sequence[ModelState]) -> None:
         """Let models join the line that requests wait for, and leave it when these have gone."""
@@ -62,6 +66,8 @@ class Room:
             state.wanted_since = None
             self.launch(state, states)
         if problem is None or any(other.leaving for other in states):
+            return None
+        if isinstance(problem, NotEnoughMemory) and clock.monotonic() < self._memory_settles_at:
             return None
         if self._hopeless(state, states, problem):
             return problem
@@ -112,6 +118,7 @@ class Room:
                 return False
         for instance in instances:
             instance.stop(0)
+        self._memory_settles_at = clock.monotonic() + _MEMORY_SETTLES_S
         return True
 
     def _hopeless(self, state: ModelState, states: Sequence[ModelState], problem: TidemillError) -> bool:
@@ -121,10 +128,15 @@ class Room:
         )
 
     def _ask_for_room(self, state: ModelState, candidates: Sequence[ModelState]) -> None:
-        since = state.wanted_since
-        waited_s = clock.monotonic() - since if since is not None else 0.0
-        if waited_s >= self._settings.eviction_patience_s and not any(other.yielding for other in candidates):
-            candidates[0].yielding = True
+        """Ask the least recently used model that had its time to end its work, and let it go once it has.
+
+        Its time is the patience since it got ready: one asked while it loads would never serve anybody.
+        """
+        moment = clock.monotonic() - self._settings.eviction_patience_s
+        if state.wanted_since is not None and state.wanted_since <= moment:
+            served = [one for one in candidates if one.ready_since is not None and one.ready_since <= moment]
+            if served and not any(one.yielding for one in candidates):
+                served[0].yielding = True
         for other in candidates:
             if other.yielding and not other.in_flight:
                 self.evict(other)

@@ -61,7 +61,7 @@ def describe_exit(code: int) -> str:
 
 def backoff_s(crashes: int, jitter: float) -> float:
     """Seconds before the restart after the ``crashes``-th crash: 1, 2, 4 … 60, spread by ±20 % (jitter in [0, 1])."""
-    return min(BACKOFF_CAP_S, 2.0 ** max(0, crashes - 1)) * (0.8 + 0.4 * jitter)
+    return min(BACKOFF_CAP_S, 2.0 ** min(max(0, crashes - 1), 10)) * (0.8 + 0.4 * jitter)
 
 
 def recent(crashes: Sequence[float], now: float) -> list[float]:
