@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from tidemill.datagen.samples.contracts import FileFacts
 from tidemill.kernel.actor import Scope
 from tidemill.platform.db import Reader
-from tidemill.relay.contracts import Call, Completion, ServiceView
+from tidemill.relay.contracts import Call, Completion, ModelView, ServiceView
 
 
 class ModelCalls(Protocol):
@@ -20,8 +20,8 @@ class ModelCalls(Protocol):
         """Return the services that carry ``model`` now; empty for an unknown one."""
         ...
 
-    def active_models(self) -> Sequence[str]:
-        """Return the public names of the active chat models, for a task that names none."""
+    def models(self) -> Sequence[ModelView]:
+        """Return the models that can be called now."""
         ...
 
 

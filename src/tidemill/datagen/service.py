@@ -120,10 +120,15 @@ class TaskService:
         default = self._settings.default_model
         if default and self._calls.services(default):
             return [default]
-        active = [model for model in self._calls.active_models() if actor.models is None or model in actor.models]
+        active = [name for name in self._active() if actor.models is None or name in actor.models]
         if not active:
             checker.refuse("model", "no_model")
         return active
+
+    def _active(self) -> list[str]:
+        """Return the configured models that are active; local ones only when nothing else is configured."""
+        views = [view for view in self._calls.models() if view.is_active and self._calls.services(view.name)]
+        return [view.name for view in views if not view.is_local] or [view.name for view in views]
 
     def _evaluator(self, checker: Checker, request: StartRequest, actor: Actor) -> str | None:
         evaluator = evaluator_of(request)
@@ -298,7 +303,7 @@ class TaskService:
                 name=one.name,
                 version=one.version,
                 title=one.title[lang],
-                titles=dict(one.title),
+                titles={**one.title},
                 description=one.description[lang],
                 input_fields=msgspec.to_builtins(one.input_fields),
                 schema=one.schema,

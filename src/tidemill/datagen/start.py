@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, get_args
+from typing import Any
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ MAX_PROMPT_CHARS = 20_000
 MAX_MODELS = 100
 MAX_SEED = 2**53 - 1
 AUTO = "auto"
+DEDUP = ("off", "exact", "near")
 
 
 class Choices(Struct, frozen=True, kw_only=True):
@@ -128,9 +129,8 @@ class Checker:
         return value
 
     def _dedup(self) -> Dedup:
-        known: tuple[Dedup, ...] = get_args(Dedup)
-        value = self._one_of("dedup", self._request.dedup, "exact", known)
-        return next((mode for mode in known if mode == value), "exact")
+        asked = self._one_of("dedup", self._request.dedup, "exact", DEDUP)
+        return "off" if asked == "off" else "near" if asked == "near" else "exact"
 
     def _directions(self) -> tuple[str, ...]:
         asked = [text.strip() for text in self._request.directions or []]

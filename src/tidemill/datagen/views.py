@@ -37,7 +37,7 @@ def status(row: Row, lang: Lang, *, paused: dict[str, Any] | None = None) -> Tas
 
 def services(row: Row) -> list[ServiceFigures]:
     """Return the services' figures; nothing is in flight once a task has ended."""
-    figures = msgspec.convert((row["live"] or {}).get("services", []), list[ServiceFigures])
+    figures = msgspec.convert(_part(row, "live").get("services", []), list[ServiceFigures])
     if row["status"] != "running":
         for service in figures:
             service.in_flight = 0
@@ -50,7 +50,7 @@ def pace(row: Row, now: datetime) -> tuple[float, float | None]:
     if row["status"] != "running":
         seconds = ((row["finished_at"] or now) - row["started_at"]).total_seconds()
         return (round(done / seconds, 3) if seconds > 0 else 0.0), None
-    rate = float((row["live"] or {}).get("rows_per_s", 0.0))
+    rate = float(_part(row, "live").get("rows_per_s", 0.0))
     return rate, (round((row["total"] - done) / rate, 1) if rate > 0 else None)
 
 
@@ -59,11 +59,16 @@ def paused_sentence(paused: dict[str, Any] | None, lang: Lang) -> str | None:
     return None if paused is None else paused.get(lang, paused.get("en"))
 
 
+def _part(row: Row, name: str) -> dict[str, Any]:
+    part: dict[str, Any] | None = row[name]
+    return part or {}
+
+
 def _fields(row: Row, lang: Lang, override: dict[str, Any] | None) -> dict[str, Any]:
     done = current(row)
     rate, eta_s = pace(row, clock.now())
     paused = override or row["paused"]
-    models = list((row["plan"] or {}).get("models", []))
+    models: list[str] = list(_part(row, "plan").get("models", []))
     return {
         "id": row["id"],
         "task_id": row["task_id"],

@@ -13,6 +13,7 @@ from msgspec import Struct
 from tidemill.datagen.engine.lanes import Lanes, Ticket
 from tidemill.datagen.ports import ModelCalls
 from tidemill.kernel import clock
+from tidemill.kernel.errors import TidemillError
 from tidemill.relay.contracts import Call, Completion
 from tidemill.relay.errors import ModelNotFound, NoChannelAvailable, RateLimited, RelayError, UpstreamFailed
 
@@ -42,6 +43,7 @@ class Question(Struct, frozen=True, kw_only=True):
     temperature: float
     seed: int | None
     response_format: dict[str, Any] | None
+    max_tokens: int
     purpose: str
 
 
@@ -97,7 +99,7 @@ class Asker:
             plainness = ticket.lane.plainness
             try:
                 completion = await self._calls.complete(self._call(question, ticket))
-            except RelayError as error:
+            except TidemillError as error:
                 failures += self._charge(ticket, error, plainness)
                 if failures >= MAX_FAILURES:
                     raise GaveUp("transport", str(error)) from error
@@ -123,6 +125,7 @@ class Asker:
             model=ticket.model,
             messages=question.messages,
             temperature=question.temperature,
+            max_tokens=question.max_tokens,
             response_format=_plainer(question.response_format, ticket.lane.plainness),
             seed=question.seed,
             surface="datagen",
@@ -134,7 +137,7 @@ class Asker:
             key_id=self._key_id,
         )
 
-    def _charge(self, ticket: Ticket, error: RelayError, plainness: int) -> int:
+    def _charge(self, ticket: Ticket, error: TidemillError, plainness: int) -> int:
         """Tell the lane what happened; returns 1 when the failure counts against the item."""
         lane = ticket.lane
         lanes = self._lanes
@@ -143,7 +146,11 @@ class Asker:
             lanes.refused(ticket, error.retry_after_s)
             return 0
         if isinstance(error, NoChannelAvailable | ModelNotFound):
-            lanes.failed(ticket, "no_channel", at_once=True)
+            lanes.failed(ticket, "no_channel", at_once=True, rest_s=error.retry_after_s)
+            return 0
+        if not isinstance(error, RelayError):
+            # What kept a local model from starting: the service's trouble, not the item's.
+            lanes.failed(ticket, error.code)
             return 0
         if not isinstance(error, UpstreamFailed):
             lanes.answered_badly(ticket)

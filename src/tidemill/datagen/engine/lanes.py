@@ -222,12 +222,15 @@ class Lanes:
             self._set_alarm()
 
     def _set_alarm(self) -> None:
-        if self._alarm is not None:
-            return
         now_s = clock.monotonic()
         ends = [lane.rests_until_s - now_s for lane in self._lanes.values() if lane.rests_until_s > now_s]
-        delay_s = min([REFRESH_S, *ends])
-        self._alarm = asyncio.get_running_loop().call_later(max(0.01, delay_s), self._rang)
+        delay_s = max(0.001, min([REFRESH_S, *ends]))
+        loop = asyncio.get_running_loop()
+        if self._alarm is not None:
+            if self._alarm.when() <= loop.time() + delay_s:
+                return
+            self._alarm.cancel()
+        self._alarm = loop.call_later(delay_s, self._rang)
 
     def _rang(self) -> None:
         self._alarm = None
@@ -278,8 +281,19 @@ class Lanes:
             lane.rests_until_s = max(lane.rests_until_s, now_s + rest_s)
         self.pump()
 
-    def failed(self, ticket: Ticket, reason: str, *, timed_out: bool = False, at_once: bool = False) -> None:
-        """Count a failure of the service; ``at_once`` opens the lane without waiting for five (a refused key)."""
+    def failed(
+        self,
+        ticket: Ticket,
+        reason: str,
+        *,
+        timed_out: bool = False,
+        at_once: bool = False,
+        rest_s: float | None = None,
+    ) -> None:
+        """Count a failure of the service; ``at_once`` opens the lane without waiting for five (a refused key).
+
+        ``rest_s``: how long to leave it alone, where that is known.
+        """
         lane = ticket.lane
         now_s = clock.monotonic()
         lane.in_flight -= 1
@@ -289,7 +303,7 @@ class Lanes:
         if not was_resting:
             # Calls that were already out when the lane opened say nothing new.
             lane.failures = max(lane.failures + 1, OPEN_AFTER if at_once else 0)
-            lane.rests_until_s = now_s + self._rest_s(lane.failures)
+            lane.rests_until_s = now_s + (self._rest_s(lane.failures) if rest_s is None else rest_s)
         lane.last_failure = reason
         self.pump()
 

@@ -153,7 +153,5 @@ def _ignore(call: CallLog) -> None:
 
 
 def _innermost(group: ExceptionGroup[Exception]) -> Exception:
-    error: Exception = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    first = group.exceptions[0]
+    return _innermost(first) if isinstance(first, ExceptionGroup) else first

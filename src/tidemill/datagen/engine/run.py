@@ -26,6 +26,7 @@ from tidemill.datagen.engine.stages import Stages
 from tidemill.datagen.novelty import NoveltyIndex, text_of
 from tidemill.datagen.plan import NO_JUDGE, TaskPlan
 from tidemill.datagen.ports import ModelCalls, Samples
+from tidemill.datagen.repository_run import Delta
 from tidemill.datagen.rules import length_profile
 from tidemill.datagen.task_types import TaskType
 from tidemill.kernel import clock
@@ -92,6 +93,7 @@ class TaskRun:
         self._gone = asyncio.Event()
         self._gone_because: BaseException | None = None
         self._go = asyncio.Event()
+        self._waits_for_owner = False
         self._recent: deque[tuple[str, str]] = deque(maxlen=WATCHED_ITEMS)
         self._last_live: dict[str, Any] | None = None
 
@@ -132,7 +134,8 @@ class TaskRun:
             plan=self.plan,
             finished=self.finished,
         )
-        if self._paused is None or self._paused["code"] not in FOR_THE_OWNER:
+        self._waits_for_owner = self._paused is not None and self._paused["code"] in FOR_THE_OWNER
+        if not self._waits_for_owner:
             self._go.set()
         line = log_line("started", total=self.plan.total)
         if not self._first:
@@ -246,10 +249,22 @@ class TaskRun:
             await self._pause(pause("mostly_failing", window=WATCHED_ITEMS, kind=kind, reason=reason[:200]))
 
     async def _pause(self, reason: dict[str, Any]) -> None:
+        """Say that the task waits, and why; a pause that the owner must end holds the workers as well."""
         self._paused = reason
-        if reason["code"] in FOR_THE_OWNER:
-            self._go.clear()
-        await self._note(Note(line=log_line("paused", zh=reason["zh"], en=reason["en"]), paused=reason))
+        line = log_line("paused", zh=reason["zh"], en=reason["en"])
+        if reason["code"] not in FOR_THE_OWNER:
+            await self._note(Note(line=line, paused=reason))
+            return
+        self._go.clear()
+        # Written at once: until it stands there, its absence would look like the owner's resume.
+        async with self._parts.db.write() as w:
+            delta = Delta(task_id=self.task_id, epoch=self.epoch, events=1, paused=reason)
+            seq = await repository_run.add_up(w, delta)
+            if seq is not None:
+                await repository_run.add_event(w, self.task_id, seq + 1, "log", line, clock.now())
+        if seq is None:
+            self.lost(None)
+        self._waits_for_owner = True
 
     async def _unpause(self) -> None:
         self._paused = None
@@ -267,8 +282,9 @@ class TaskRun:
             if live != self._last_live:
                 self._last_live = live
                 await self._note(Note(live=live))
-            if self._paused is not None and self._paused["code"] in FOR_THE_OWNER:
+            if self._waits_for_owner:
                 await self._look_for_resume()
+            if not self._go.is_set():
                 continue
             down = self._down()
             if down is not None and self._paused is None:
@@ -292,6 +308,7 @@ class TaskRun:
         if row is None or row["paused"] is not None:
             return
         self._budget_nano = row["budget_nano"]
+        self._waits_for_owner = False
         self._paused = None
         self._recent.clear()
         self._go.set()

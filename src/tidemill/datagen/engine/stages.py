@@ -24,6 +24,7 @@ from tidemill.datagen.task_types import TaskType
 WARMER_AFTER_LOW_SCORE = 0.1
 WARMER_AFTER_BROKEN_FORMAT = -0.2
 JUDGE_TRIES = 2
+JUDGE_TOKENS = 800
 AVOID_AT_MOST = 3
 LOWEST_CRITERIA = 2
 REASONS_AT_MOST = 8
@@ -81,6 +82,7 @@ class Stages:
             special_prompt=self._plan.special_prompt,
             avoid=tuple(avoid),
             reasons=tuple(reasons),
+            profile=self._lengths,
         )
 
     async def make(self, work: Work) -> Outcome:
@@ -111,6 +113,7 @@ class Stages:
                         temperature=draw.temperature,
                         seed=draw.seed,
                         response_format=self._format,
+                        max_tokens=self._type.max_tokens,
                         purpose="generate",
                     )
                 )
@@ -213,6 +216,7 @@ class Stages:
             temperature=0.0,
             seed=None,
             response_format=self._judge_format,
+            max_tokens=JUDGE_TOKENS,
             purpose="judge",
         )
         for _ in range(JUDGE_TRIES):
