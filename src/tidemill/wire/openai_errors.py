@@ -62,6 +62,7 @@ class UpstreamComplaint(Struct, frozen=True):
     message: str
     status: int | None = None
     code: str | None = None
+    param: str | None = None
 
 
 def read_complaint(data: bytes | Raw) -> UpstreamComplaint:
@@ -87,9 +88,12 @@ def read_complaint(data: bytes | Raw) -> UpstreamComplaint:
     error = cast("dict[str, Any]", inner)
     said = error.get("message") or error.get("detail") or error.get("msg") or ""
     message = said if isinstance(said, str) else msgspec.json.encode(said).decode()
-    code = error.get("code")
+    code, param = error.get("code"), error.get("param")
     return UpstreamComplaint(
-        redact(message), _status_of(code, error.get("type")), str(code) if code not in {None, ""} else None
+        redact(message),
+        _status_of(code, error.get("type")),
+        str(code) if isinstance(code, str | int) and code != "" else None,
+        param if isinstance(param, str) else None,
     )
 
 

@@ -1,0 +1,37 @@
+"""Usage over HTTP: one's own, or everybody's for an administrator."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from litestar import get
+from litestar.params import Parameter
+from litestar.types import ControllerRouterHandler
+
+from tidemill.kernel.actor import Actor
+from tidemill.metering.contracts import UsageSummary
+from tidemill.metering.facade import UsageService
+from tidemill.platform.web import signed_in
+
+_Since = Annotated[datetime | None, Parameter(query="from", description="Begin, RFC 3339; absent: 24 hours before.")]
+_Until = Annotated[datetime | None, Parameter(query="to", description="End, RFC 3339; absent: now.")]
+_GroupBy = Annotated[str, Parameter(description="model, channel, surface, key or user.")]
+_Mine = Annotated[bool, Parameter(description="One's own alone, also for an administrator.")]
+
+
+@get("/api/v1/usage", guards=[signed_in], tags=["usage"], operation_id="getUsage")
+async def get_usage(
+    actor: Actor,
+    usage: UsageService,
+    since: _Since = None,
+    until: _Until = None,
+    group_by: _GroupBy = "model",
+    *,
+    mine: _Mine = False,
+) -> UsageSummary:
+    """Totals, hours and groups of the calls between two moments: one's own, all of them for an administrator."""
+    scope = actor.admin_scope if actor.may_administer and not mine else actor.scope
+    return await usage.summary(scope, since=since, until=until, group_by=group_by)
+
+
+HANDLERS: Sequence[ControllerRouterHandler] = (get_usage,)

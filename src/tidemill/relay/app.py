@@ -1,0 +1,143 @@
+"""Build the relay of one process and run it: board, pipeline, door and administration, all on one memory."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from tidemill.kernel import clock
+from tidemill.kernel.actor import SystemReason, SystemScope
+from tidemill.platform.db import Database
+from tidemill.platform.secrets import SecretBox
+from tidemill.platform.settings.groups.gateway import GatewaySettings
+from tidemill.platform.tasks import TaskOwner
+from tidemill.platform.telemetry import get_logger
+from tidemill.relay import repository
+from tidemill.relay.asgi import RelayApp, no_limits
+from tidemill.relay.breaker import Breaker
+from tidemill.relay.callers import Callers
+from tidemill.relay.channel_rows import ChannelWish
+from tidemill.relay.config_service import ModelConfigService
+from tidemill.relay.contracts import ChannelView
+from tidemill.relay.facade import Relay
+from tidemill.relay.house import House
+from tidemill.relay.pipeline.exchange import Patience
+from tidemill.relay.pipeline.run import Ground, Pipeline
+from tidemill.relay.pipeline.watch import TICK_S, Watch
+from tidemill.relay.ports import CallerLimits, Identify, LimitsOf, LocalLeases, Meter
+from tidemill.relay.service import ChannelService
+from tidemill.relay.switchboard import Switchboard
+from tidemill.relay.sync import Sync
+from tidemill.relay.upstreams.aiohttp_client import AiohttpUpstreams
+from tidemill.relay.vault import Vault
+
+_BOOT = SystemScope(SystemReason.BOOT)
+_OPENAI_URL = "https://api.openai.com/v1"
+_OPENAI_MODELS = (
+    "gpt-4o",
+    "gpt-4o-mini",
+    "gpt-4.1",
+    "gpt-4.1-mini",
+    "text-embedding-3-small",
+    "text-embedding-3-large",
+)
+_log = get_logger("tidemill.relay")
+
+
+class RelayContext:
+    """The relay of one process.
+
+    ``relay`` serves calls from inside, ``asgi`` those of ``/v1``, ``channels`` and ``model_configs`` administrators.
+    """
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        secrets: SecretBox,
+        meter: Meter,
+        settings: GatewaySettings,
+        leases: LocalLeases | None = None,
+        local_slots: int = 4,
+        local_timeout_s: float = 600.0,
+        tick_s: float = TICK_S,
+    ) -> None:
+        self._db = db
+        self._settings = settings
+        self._tasks = TaskOwner()
+        make_breaker = partial(
+            Breaker, settings.breaker_failures, settings.breaker_pause_s, settings.breaker_max_pause_s
+        )
+        self.board = Switchboard(make_breaker, max_waiting=settings.max_waiting)
+        self.callers = Callers()
+        self._upstreams = AiohttpUpstreams(
+            allow_private=settings.allow_private_upstreams, connect_timeout_s=settings.connect_timeout_s
+        )
+        self.watch = Watch(heartbeat_s=settings.heartbeat_s, tick_s=tick_s)
+        patience = Patience(settings.first_token_timeout_s, settings.idle_timeout_s, settings.max_answer_bytes)
+        self.pipeline = Pipeline(Ground(self.board, self.callers, self._upstreams, meter, self.watch, patience, leases))
+        self.relay = Relay(self.pipeline, self.board, self._tasks, max_wait_s=settings.max_wait_s)
+        house = House(
+            db=db,
+            vault=Vault(secrets),
+            board=self.board,
+            upstreams=self._upstreams,
+            meter=meter,
+            leases=leases,
+            allow_private=settings.allow_private_upstreams,
+            default_max_concurrent=settings.default_max_concurrent,
+            local_slots=local_slots,
+            local_timeout_s=local_timeout_s,
+        )
+        self.sync = Sync(house, self._tasks)
+        self.channels = ChannelService(house, self.sync)
+        self.model_configs = ModelConfigService(house, self.sync)
+
+    def asgi(self, identify: Identify, limits_of: LimitsOf | None = None) -> RelayApp:
+        """Build the application for ``/v1``. ``limits_of`` absent: the settings' limits hold for every caller."""
+        settings = self._settings
+        everybodys = CallerLimits(settings.caller_rpm or None, settings.caller_max_concurrent or None)
+        if limits_of is None:
+            limits_of = no_limits if everybodys == CallerLimits() else lambda _actor: everybodys
+        return RelayApp(
+            identify=identify,
+            pipeline=self.pipeline,
+            board=self.board,
+            callers=self.callers,
+            tasks=self._tasks,
+            limits_of=limits_of,
+            wait_s=settings.relay_wait_s,
+            max_body_bytes=settings.max_body_bytes,
+            body_timeout_s=settings.body_timeout_s,
+            started_at=int(clock.now().timestamp()),
+        )
+
+    async def load(self) -> None:
+        """Read the channels once (a command's start)."""
+        await self.sync.load()
+
+    async def start(self) -> None:
+        """Read the channels and follow every change (a server's start)."""
+        await self.sync.start()
+
+    async def adopt_environment(self, environment: Mapping[str, str]) -> ChannelView | None:
+        """Make a channel of ``OPENAI_API_KEY`` at the first start: while no channel was ever made or changed.
+
+        ``OPENAI_BASE_URL`` says where it leads, ``OPENAI_MODELS`` (names with commas between) what it carries.
+        """
+        key = environment.get("OPENAI_API_KEY", "").strip()
+        if not key:
+            return None
+        async with self._db.read() as r:
+            if await repository.channels_ever_changed(r, _BOOT):
+                return None
+        named = environment.get("OPENAI_MODELS", "")
+        models = [name.strip() for name in named.split(",") if name.strip()] or list(_OPENAI_MODELS)
+        base_url = environment.get("OPENAI_BASE_URL", "").strip() or _OPENAI_URL
+        wish = ChannelWish(name="openai", base_url=base_url, models=models, keys=[key], tags=["environment"])
+        view = await self.channels.create(_BOOT, wish, None)
+        _log.info("channel.from_environment", channel=view.name, base_url=view.base_url)
+        return view
+
+    async def close(self) -> None:
+        """End what runs in the background and close every connection."""
+        await self._tasks.cancel()
+        await self._upstreams.close()

@@ -1,0 +1,225 @@
+"""Between a channel's row and the words others use for it; checks what an administrator sends."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from tidemill.kernel.errors import BadInput
+from tidemill.platform.db import Row
+from tidemill.platform.http import check_address
+from tidemill.relay.channel_state import P50, P95, ChannelState
+from tidemill.relay.contracts import ChannelKeyView, ChannelStatus, ChannelView
+from tidemill.relay.snapshot import Channel, root_of
+
+MAX_NAME = 200
+MAX_MODELS = 2000
+MAX_KEYS = 100
+MAX_KEY = 4096
+MAX_TAGS = 50
+_SHORT = 50
+_MAX_MODEL_NAME = 500
+_MOST = 1_000_000_000
+MAX_TIMEOUT_S = 86_400.0
+
+Models = dict[str, str] | list[str]
+
+
+class ChannelWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A channel to be made. ``models``: public name → name at the service; a list means equal names.
+
+    ``weight`` 0 takes no traffic; a higher ``priority`` is asked first; ``max_concurrent`` and ``rpm`` absent: the
+    setting's default and no limit. ``defaults``: request fields used where a client sets none.
+    """
+
+    name: str
+    base_url: str
+    models: Models
+    provider: str = "openai"
+    keys: list[str] = []
+    priority: int = 0
+    weight: int = 1
+    max_concurrent: int | None = None
+    rpm: int | None = None
+    timeout_s: float = 600.0
+    defaults: dict[str, Any] = {}
+    forward_trace: bool = True
+    status: ChannelStatus = "enabled"
+    tags: list[str] = []
+
+
+class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a channel; what is absent stays. ``keys`` replaces all keys."""
+
+    name: str | UnsetType = UNSET
+    base_url: str | UnsetType = UNSET
+    models: Models | UnsetType = UNSET
+    provider: str | UnsetType = UNSET
+    keys: list[str] | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    weight: int | UnsetType = UNSET
+    max_concurrent: int | UnsetType | None = UNSET
+    rpm: int | UnsetType | None = UNSET
+    timeout_s: float | UnsetType = UNSET
+    defaults: dict[str, Any] | UnsetType = UNSET
+    forward_trace: bool | UnsetType = UNSET
+    status: ChannelStatus | UnsetType = UNSET
+    tags: list[str] | UnsetType = UNSET
+
+
+def given(change: ChannelWish | ChannelChange) -> dict[str, Any]:
+    """Return the fields that were sent."""
+    fields = {name: getattr(change, name) for name in change.__struct_fields__}
+    return {name: value for name, value in fields.items() if value is not UNSET}
+
+
+def checked_columns(fields: Mapping[str, Any], *, allow_private: bool) -> dict[str, Any]:
+    """Return the columns for ``fields`` (``keys`` left out); raises BadInput naming the field that is wrong."""
+    columns = {name: value for name, value in fields.items() if name != "keys"}
+    if "name" in columns:
+        columns["name"] = _text("name", columns["name"], MAX_NAME)
+    if "provider" in columns:
+        columns["provider"] = _text("provider", columns["provider"], _SHORT)
+        if columns["provider"] == "local":
+            raise BadInput.of("provider", "`local` is kept for local models, which become channels by themselves")
+    if "base_url" in columns:
+        columns["base_url"] = columns["base_url"].strip()
+        check_address(columns["base_url"], allow_private=allow_private, field="base_url")
+    if "models" in columns:
+        columns["models"] = _models(columns["models"])
+    if "tags" in columns:
+        columns["tags"] = [_text("tags", tag, _SHORT) for tag in _most("tags", columns["tags"], MAX_TAGS)]
+    _check_numbers(columns)
+    return columns
+
+
+def _check_numbers(columns: Mapping[str, Any]) -> None:
+    if "priority" in columns and not -_MOST <= columns["priority"] <= _MOST:
+        raise BadInput.of("priority", f"must lie between -{_MOST} and {_MOST}")
+    if "weight" in columns and not 0 <= columns["weight"] <= _MOST:
+        raise BadInput.of("weight", "must be 0 (no traffic) or more")
+    for name in ("max_concurrent", "rpm"):
+        value = columns.get(name)
+        if value is not None and not 1 <= value <= _MOST:
+            raise BadInput.of(name, "must be 1 or more; leave it out for no limit of its own")
+    if "timeout_s" in columns and not 0 < columns["timeout_s"] <= MAX_TIMEOUT_S:
+        raise BadInput.of("timeout_s", f"must be more than 0 and at most {MAX_TIMEOUT_S:.0f} seconds")
+
+
+def _text(field: str, value: str, most: int) -> str:
+    text = value.strip()
+    if not 0 < len(text) <= most or not text.isprintable():
+        raise BadInput.of(field, f"must be 1 to {most} printable characters")
+    return text
+
+
+def _most(field: str, items: list[str], most: int) -> list[str]:
+    if len(items) > most:
+        raise BadInput.of(field, f"may hold at most {most} entries")
+    return items
+
+
+def _models(models: Models) -> dict[str, str]:
+    pairs = models.items() if isinstance(models, dict) else ((name, name) for name in models)
+    checked = {
+        _text("models", public, _MAX_MODEL_NAME): _text("models", name, _MAX_MODEL_NAME) for public, name in pairs
+    }
+    if not 0 < len(checked) <= MAX_MODELS:
+        raise BadInput.of("models", f"must name 1 to {MAX_MODELS} models")
+    return checked
+
+
+def checked_keys(keys: list[str]) -> list[str]:
+    """Return the keys without blanks; raises BadInput for one that no header can carry."""
+    clean = [key.strip() for key in _most("keys", keys, MAX_KEYS) if key.strip()]
+    if any(len(key) > MAX_KEY or not key.isascii() or not key.isprintable() for key in clean):
+        raise BadInput.of("keys", f"must be printable ASCII, at most {MAX_KEY} characters each")
+    return clean
+
+
+def channel_of(row: Row, keys: Sequence[str], *, default_max_concurrent: int | None) -> Channel:
+    """Make the relay's channel of a row and its opened keys."""
+    return Channel(
+        id=row["id"],
+        name=row["name"],
+        provider=row["provider"],
+        root=root_of(row["base_url"]),
+        models=row["models"],
+        keys=tuple(keys),
+        priority=row["priority"],
+        weight=row["weight"],
+        max_concurrent=row["max_concurrent"] or default_max_concurrent,
+        rpm=row["rpm"],
+        timeout_s=row["timeout_s"],
+        defaults={name: Raw(msgspec.json.encode(value)) for name, value in row["defaults"].items()},
+        forward_trace=row["forward_trace"],
+        config_id=row["config_id"],
+    )
+
+
+def channel_view(row: Row, keys: Sequence[Row], state: ChannelState | None, now: float) -> ChannelView:
+    """Show a row, with the figures of this process."""
+    return ChannelView(
+        id=row["id"],
+        name=row["name"],
+        provider=row["provider"],
+        base_url=row["base_url"],
+        keys=[ChannelKeyView(key["last4"], key["status"]) for key in keys],
+        models=row["models"],
+        priority=row["priority"],
+        weight=row["weight"],
+        max_concurrent=row["max_concurrent"],
+        rpm=row["rpm"],
+        timeout_s=row["timeout_s"],
+        defaults=row["defaults"],
+        forward_trace=row["forward_trace"],
+        status=row["status"],
+        status_reason=row["status_reason"],
+        tags=row["tags"],
+        config_id=row["config_id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        **figures(state, now),
+    )
+
+
+def local_view(state: ChannelState, now: float) -> ChannelView:
+    """Show the channel that a local model is."""
+    channel = state.channel
+    return ChannelView(
+        id=channel.id,
+        name=channel.name,
+        provider=channel.provider,
+        base_url="",
+        keys=[],
+        models=dict(channel.models),
+        priority=channel.priority,
+        weight=channel.weight,
+        max_concurrent=channel.max_concurrent,
+        rpm=channel.rpm,
+        timeout_s=channel.timeout_s,
+        defaults={},
+        forward_trace=channel.forward_trace,
+        status="enabled",
+        status_reason=None,
+        tags=["local"],
+        read_only=True,
+        **figures(state, now),
+    )
+
+
+def figures(state: ChannelState | None, now: float) -> dict[str, Any]:
+    """Return the live part of a channel's view."""
+    if state is None:
+        return {}
+    return {
+        "limit": state.limit,
+        "in_flight": state.in_flight,
+        "breaker": state.breaker.state(now),
+        "requests": state.done,
+        "errors": state.errors,
+        "last_error": state.last_error,
+        "p50_ms": state.percentile_ms(P50),
+        "p95_ms": state.percentile_ms(P95),
+    }

@@ -1,0 +1,84 @@
+"""Where an answer goes when the caller is behind an ASGI server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from tidemill.platform.tasks import TaskOwner
+from tidemill.relay.pipeline.ask import Headers
+from tidemill.relay.pipeline.watch import Watched
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class AsgiSink:
+    """Sends to an ASGI server and listens for the client's leaving. ``headers`` go with every answer."""
+
+    __slots__ = ("_busy", "_headers", "_listening", "_receive", "_send", "_tasks", "started", "watched")
+
+    def __init__(self, receive: Receive, send: Send, tasks: TaskOwner, headers: Headers) -> None:
+        self._receive = receive
+        self._send = send
+        self._tasks = tasks
+        self._headers = headers
+        self._busy = False
+        self._listening: asyncio.Task[None] | None = None
+        self.started = False
+        self.watched: Watched | None = None
+
+    def attach(self, watched: Watched) -> None:
+        """Listen for the client's leaving once the call has lasted a tick."""
+        self.watched = watched
+        watched.on_hang_up_watch = self._start_listening
+
+    def _start_listening(self) -> None:
+        self._listening = self._tasks.spawn("client hang-up", self._listen())
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass  # a client that goes on sending after its body has ended is still there
+        if self.watched is not None:
+            self.watched.hang_up()
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the client left."""
+        return self.watched is not None and self.watched.hung_up
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the status line."""
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": [*self._headers, *headers]})
+
+    def interject(self, headers: Headers, comment: bytes) -> None:
+        """Send a comment beside the call's own task; every write is whole events, so it falls between two."""
+        if not self._busy:
+            self._busy = True
+            self._tasks.spawn("keep-alive", self._comment(headers, comment))
+
+    async def _comment(self, headers: Headers, comment: bytes) -> None:
+        try:
+            if not self.started:
+                await self.start(200, headers)
+            await self._send({"type": "http.response.body", "body": comment, "more_body": True})
+        finally:
+            self._busy = False
+
+    async def write(self, data: bytes) -> None:
+        """Send a part; the server makes this wait while the client is slow."""
+        self._busy = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._busy = False
+
+    async def end(self, data: bytes = b"") -> None:
+        """Send the last part."""
+        self._busy = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._listening is not None:
+            self._listening.cancel()

@@ -1,0 +1,145 @@
+"""What will be written down of a call: filled on the way, settled exactly once, whatever the way was."""
+
+from tidemill.kernel import clock
+from tidemill.kernel.errors import TidemillError
+from tidemill.kernel.ids import uuid7
+from tidemill.metering.contracts import CallStatus, UsageEvent
+from tidemill.relay.errors import (
+    ClientGone,
+    NoChannelAvailable,
+    RateLimited,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamTimedOut,
+)
+from tidemill.relay.pipeline.ask import Ask
+from tidemill.relay.ports import Meter
+from tidemill.relay.snapshot import Channel
+from tidemill.wire.openai_chat import estimate_request
+from tidemill.wire.tokens import NOTHING, TokenCounts, estimate_text
+
+
+class Record:
+    """The usage of one call in the making."""
+
+    __slots__ = (
+        "_ask",
+        "_began",
+        "_began_ms",
+        "_channel",
+        "_meter",
+        "_settled",
+        "error",
+        "first_token_ms",
+        "forwarded_bytes",
+        "http_status",
+        "tries",
+        "upstream_spoke",
+        "usage",
+        "usage_raw",
+    )
+
+    def __init__(self, ask: Ask, meter: Meter) -> None:
+        self._ask = ask
+        self._meter = meter
+        self._began = clock.monotonic()
+        self._began_ms = int(clock.now().timestamp() * 1000)
+        self._channel: Channel | None = None
+        self._settled = False
+        self.error: TidemillError | None = None
+        self.first_token_ms: float | None = None
+        self.forwarded_bytes = 0
+        self.http_status = 200
+        self.tries = 0
+        self.upstream_spoke = False
+        self.usage: TokenCounts | None = None
+        self.usage_raw: bytes | None = None
+
+    def try_with(self, channel: Channel) -> None:
+        """Start over with a channel; what an earlier one used is not this call's answer."""
+        self.tries += 1
+        self._channel = channel
+        self.error = None
+        self.upstream_spoke = False
+        self.usage = self.usage_raw = None
+        self.forwarded_bytes = 0
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the call began."""
+        return (clock.monotonic() - self._began) * 1000
+
+    def first_token(self) -> None:
+        """Note that content has come."""
+        if self.first_token_ms is None:
+            self.first_token_ms = round(self.elapsed_ms(), 3)
+
+    def tokens(self) -> TokenCounts:
+        """Return the upstream's counts, else an estimate, else nothing if not a byte came back.
+
+        The rule for interrupted streams: the input, and as much of the output as came.
+        """
+        if self.usage is not None:
+            return self.usage
+        if not self.upstream_spoke:
+            return NOTHING
+        return TokenCounts(
+            fresh=estimate_request(self._ask.prompt), output=estimate_text(self.forwarded_bytes), estimated=True
+        )
+
+    def settle(self) -> None:
+        """Hand the event to metering; does nothing the second time."""
+        if self._settled:
+            return
+        self._settled = True
+        ask, channel, error = self._ask, self._channel, self.error
+        self._meter.record(
+            UsageEvent(
+                id=uuid7(),
+                began_ms=self._began_ms,
+                request_id=ask.request_id,
+                user_id=ask.caller.user_id,
+                key_id=ask.caller.key_id,
+                surface=ask.surface,
+                kind=ask.kind,
+                model=ask.model,
+                upstream_model=None if channel is None else channel.models.get(ask.model),
+                channel_id=None if channel is None else channel.id,
+                channel=None if channel is None else channel.name,
+                provider=None if channel is None else channel.provider,
+                stream=ask.stream,
+                status=_status(error),
+                http_status=self.http_status if error is None else _http_status(error),
+                error_code=None if error is None else error.code,
+                retries=max(0, self.tries - 1),
+                latency_ms=round(self.elapsed_ms(), 3),
+                first_token_ms=self.first_token_ms,
+                tokens=self.tokens(),
+                usage_raw=None if self.usage_raw is None else self.usage_raw.decode(errors="replace"),
+                metadata=dict(ask.metadata),
+            )
+        )
+
+
+def _http_status(error: TidemillError) -> int:
+    return error.answer_status if isinstance(error, UpstreamFailed) else error.status
+
+
+# The first that fits, from the particular to the general.
+_STATUS_OF: tuple[tuple[type[TidemillError], CallStatus], ...] = (
+    (ClientGone, CallStatus.CLIENT_GONE),
+    (UpstreamTimedOut, CallStatus.TIMEOUT),
+    (UpstreamRefused, CallStatus.CLIENT_ERROR),
+    (UpstreamFailed, CallStatus.UPSTREAM_ERROR),
+    (RateLimited, CallStatus.REFUSED),
+    (NoChannelAvailable, CallStatus.REFUSED),
+)
+_SERVER_ERROR = 500
+
+
+def _status(error: TidemillError | None) -> CallStatus:
+    if error is None:
+        return CallStatus.OK
+    for kind, status in _STATUS_OF:
+        if isinstance(error, kind):
+            return status
+    return CallStatus.CLIENT_ERROR if error.status < _SERVER_ERROR else CallStatus.UPSTREAM_ERROR

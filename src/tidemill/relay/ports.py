@@ -1,0 +1,82 @@
+"""What the relay needs from elsewhere; joined in wiring. Nothing here reaches a database or a framework."""
+
+from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from tidemill.kernel.actor import Actor
+from tidemill.kernel.errors import TidemillError
+from tidemill.metering.contracts import UsageEvent
+
+
+class Identify(Protocol):
+    """Tells who sent a request, from memory."""
+
+    def __call__(self, scope: MutableMapping[str, Any]) -> Actor | TidemillError:
+        """Return the caller of an ASGI request, or what is wrong with its credential."""
+        ...
+
+
+class CallerLimits(Struct, frozen=True):
+    """What one caller is held to; None: no limit."""
+
+    rpm: int | None = None
+    max_concurrent: int | None = None
+
+
+NO_LIMITS = CallerLimits()
+
+LimitsOf = Callable[[Actor], CallerLimits]
+
+
+class Meter(Protocol):
+    """Keeps usage; returns at once and never fails."""
+
+    def record(self, event: UsageEvent) -> None:
+        """Keep one call."""
+        ...
+
+
+class LocalService(Protocol):
+    """A running local model, while its lease is held."""
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens, with or without a final ``/v1``."""
+        ...
+
+    @property
+    def api_key(self) -> str | None:
+        """The key it wants, if any."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """How many requests it serves at once."""
+        ...
+
+
+class LocalLeases(Protocol):
+    """The local models: which there are, and a way to hold one while it is used (it is started if it must be)."""
+
+    def names(self) -> Sequence[str]:
+        """Return the models that can be leased."""
+        ...
+
+    def lease(self, name: str) -> AbstractAsyncContextManager[LocalService]:
+        """Hold one; raises a TidemillError when it cannot be had."""
+        ...
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever ``names`` changed."""
+        ...
+
+
+class Balance(Protocol):
+    """What a caller has left, from memory."""
+
+    def remaining(self, user_id: int) -> int:
+        """Return whole credits."""
+        ...

@@ -1,0 +1,92 @@
+"""Channels for administrators (``/api/v1/admin/channels``)."""
+
+from collections.abc import Sequence
+
+from litestar import delete, get, patch, post
+from litestar.types import ControllerRouterHandler
+from msgspec import Struct
+
+from tidemill.kernel.actor import Actor
+from tidemill.platform.web import RestList, administrator
+from tidemill.relay.channel_rows import ChannelChange, ChannelWish
+from tidemill.relay.contracts import ChannelTest, ChannelView
+from tidemill.relay.service import ChannelService
+
+_PATH = "/api/v1/admin/channels"
+_ONE = _PATH + "/{channel_id:int}"
+
+
+class ChannelTestRequest(Struct, forbid_unknown_fields=True):
+    """Which of the channel's models to call; absent: its first."""
+
+    model: str | None = None
+
+
+@get(_PATH, guards=[administrator], tags=["channels"], operation_id="listChannels")
+async def list_channels(actor: Actor, channels: ChannelService, q: str | None = None) -> RestList[ChannelView]:
+    """Every channel with its live figures, local models (read-only) last; `q` looks in names, models and tags."""
+    found = await channels.all(actor.admin_scope, q=q)
+    return RestList(found, None, len(found))
+
+
+@post(_PATH, status_code=201, guards=[administrator], tags=["channels"], operation_id="createChannel")
+async def create_channel(data: ChannelWish, actor: Actor, channels: ChannelService) -> ChannelView:
+    """Make a channel. Keys are sealed and never answered again."""
+    return await channels.create(actor.admin_scope, data, actor)
+
+
+@get(_ONE, guards=[administrator], tags=["channels"], operation_id="getChannel")
+async def get_channel(channel_id: int, actor: Actor, channels: ChannelService) -> ChannelView:
+    """One channel."""
+    return await channels.get(actor.admin_scope, channel_id)
+
+
+@patch(_ONE, guards=[administrator], tags=["channels"], operation_id="patchChannel")
+async def patch_channel(channel_id: int, data: ChannelChange, actor: Actor, channels: ChannelService) -> ChannelView:
+    """Change what is sent; `keys` replaces all keys."""
+    return await channels.change(actor.admin_scope, channel_id, data, actor)
+
+
+@delete(_ONE, status_code=204, guards=[administrator], tags=["channels"], operation_id="deleteChannel")
+async def delete_channel(channel_id: int, actor: Actor, channels: ChannelService) -> None:
+    """Delete a channel; its calls under way end first."""
+    await channels.delete(actor.admin_scope, channel_id, actor)
+
+
+@post(_ONE + "/test", status_code=200, guards=[administrator], tags=["channels"], operation_id="testChannel")
+async def try_channel(
+    channel_id: int, actor: Actor, channels: ChannelService, data: ChannelTestRequest | None = None
+) -> ChannelTest:
+    """Call the channel once, past its limits and breaker."""
+    return await channels.test(actor.admin_scope, channel_id, data.model if data else None, actor.user_id)
+
+
+@post(_ONE + "/enable", status_code=200, guards=[administrator], tags=["channels"], operation_id="enableChannel")
+async def enable_channel(channel_id: int, actor: Actor, channels: ChannelService) -> ChannelView:
+    """Let the channel take calls."""
+    return await channels.set_status(actor.admin_scope, channel_id, "enabled", actor)
+
+
+@post(_ONE + "/disable", status_code=200, guards=[administrator], tags=["channels"], operation_id="disableChannel")
+async def disable_channel(channel_id: int, actor: Actor, channels: ChannelService) -> ChannelView:
+    """Let the channel take no calls."""
+    return await channels.set_status(actor.admin_scope, channel_id, "disabled", actor)
+
+
+@post(_ONE + "/drain", status_code=200, guards=[administrator], tags=["channels"], operation_id="drainChannel")
+async def drain_channel(channel_id: int, actor: Actor, channels: ChannelService) -> ChannelView:
+    """Let the channel end its calls and take no new ones."""
+    return await channels.set_status(actor.admin_scope, channel_id, "draining", actor)
+
+
+HANDLERS: Sequence[ControllerRouterHandler] = (
+    list_channels,
+    create_channel,
+    get_channel,
+    patch_channel,
+    delete_channel,
+    try_channel,
+    enable_channel,
+    disable_channel,
+    drain_channel,
+)

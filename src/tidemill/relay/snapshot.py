@@ -1,0 +1,117 @@
+"""The channels as the relay sees them: immutable, made whole, swapped whole."""
+
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Raw, Struct, field
+
+from tidemill.relay.contracts import ModelView
+
+_VERSION_AT_END = re.compile(r"/v\d+\w*$")
+_ENDPOINTS = ("/chat/completions", "/embeddings", "/models")
+
+
+class Channel(Struct, frozen=True, kw_only=True):
+    """One way to a model service.
+
+    ``root`` is the address up to and including ``/v1``. ``models``: public name → name at the service. ``defaults``
+    are request fields used where a client set none. ``max_concurrent`` and ``rpm`` None: no bound.
+    """
+
+    id: int
+    name: str
+    provider: str
+    root: str
+    models: Mapping[str, str]
+    keys: tuple[str, ...] = ()
+    priority: int = 0
+    weight: int = 1
+    max_concurrent: int | None = None
+    rpm: int | None = None
+    timeout_s: float = 600.0
+    defaults: Mapping[str, Raw] = field(default_factory=dict[str, Raw])
+    forward_trace: bool = True
+    is_local: bool = False
+    config_id: int | None = None
+
+    @property
+    def is_vllm(self) -> bool:
+        """Whether the service is vLLM (it queues where others refuse)."""
+        return self.provider == "vllm"
+
+
+Tier = tuple[Channel, ...]
+
+
+class Snapshot(Struct, frozen=True):
+    """All channels that take calls, by id and by model; tiers of a model from the highest priority down."""
+
+    channels: Mapping[int, Channel]
+    tiers: Mapping[str, tuple[Tier, ...]]
+    models: tuple[ModelView, ...]
+
+    def callable_names(self) -> list[str]:
+        """Return every name a call may use."""
+        return sorted(self.tiers)
+
+
+EMPTY = Snapshot({}, {}, ())
+
+
+def build(channels: Iterable[Channel], facts: Sequence[ModelView]) -> Snapshot:
+    """Make a snapshot of the channels that may take calls now.
+
+    ``facts`` describe models that have a configuration; every other public name gets a plain entry, but for the
+    ``model_path`` under which a configuration can be called as well.
+    """
+    by_id = {channel.id: channel for channel in channels}
+    carried: dict[str, list[Channel]] = {}
+    for channel in by_id.values():
+        if channel.weight > 0:
+            for model in channel.models:
+                carried.setdefault(model, []).append(channel)
+    described = {view.name for view in facts}
+    plain = [
+        ModelView(id=_number(model), name=model, is_local=all(channel.is_local for channel in serving))
+        for model, serving in sorted(carried.items())
+        if model not in described and any(channel.config_id is None for channel in serving)
+    ]
+    active = [view for view in facts if view.name in carried]
+    return Snapshot(by_id, {model: _tiers(serving) for model, serving in carried.items()}, (*active, *plain))
+
+
+def _tiers(channels: Sequence[Channel]) -> tuple[Tier, ...]:
+    priorities = sorted({channel.priority for channel in channels}, reverse=True)
+    return tuple(tuple(channel for channel in channels if channel.priority == priority) for priority in priorities)
+
+
+def root_of(address: str) -> str:
+    """Return the address that endpoints are appended to: with a version at its end, ``/v1`` unless it has one."""
+    root = address.strip().rstrip("/")
+    for endpoint in _ENDPOINTS:
+        root = root.removesuffix(endpoint)
+    return root if _VERSION_AT_END.search(root) else f"{root}/v1"
+
+
+def local_channel_id(model: str) -> int:
+    """Return the id of a local model's channel: negative, and the same in every process and after every start."""
+    return _number(model)
+
+
+def _number(name: str) -> int:
+    return -1 - (zlib.crc32(name.encode()) & 0x3FFF_FFFF)
+
+
+def local_channel(model: str, *, slots: int | None, timeout_s: float) -> Channel:
+    """Make the channel of a local model; its address is known only while a lease is held."""
+    return Channel(
+        id=local_channel_id(model),
+        name=f"local:{model}",
+        provider="local",
+        root="",
+        models={model: model},
+        max_concurrent=slots,
+        timeout_s=timeout_s,
+        is_local=True,
+    )

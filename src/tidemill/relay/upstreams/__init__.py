@@ -1,0 +1,1 @@
+"""The way out: how a prepared request reaches a model service."""

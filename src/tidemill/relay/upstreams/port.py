@@ -1,0 +1,65 @@
+"""What the pipeline asks of an HTTP client, so that a cheaper one can take its place."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class UpstreamBrokenError(Exception):
+    """The connection could not be opened, or broke; the message is safe to show."""
+
+
+class Errand(Struct, frozen=True):
+    """One request to a service: a POST of ``body`` to ``url``. ``pool`` says whose connections to use."""
+
+    pool: int
+    url: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+
+
+class UpstreamAnswer(Protocol):
+    """An answer whose head has come. Exactly one of ``finish`` and ``abort`` ends it."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, looked up in any case."""
+        ...
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole body; raises UpstreamBrokenError when it breaks or is longer than ``limit`` bytes."""
+        ...
+
+    async def next(self) -> bytes:
+        """Return what has come, at least a byte, empty at the end; raises UpstreamBrokenError when it breaks."""
+        ...
+
+    async def finish(self) -> None:
+        """Give the connection back to its pool if the body was read to its end, else close it."""
+        ...
+
+    async def abort(self) -> None:
+        """Close the connection, so that the service stops working for us."""
+        ...
+
+
+class Upstreams(Protocol):
+    """Carries requests out."""
+
+    async def send(self, errand: Errand) -> UpstreamAnswer:
+        """Return the answer once its head is there; raises UpstreamBrokenError. Keeps no deadline."""
+        ...
+
+    async def forget(self, pool: int) -> None:
+        """Close a pool whose channel is gone, once its calls have ended."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
