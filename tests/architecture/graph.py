@@ -30,4 +30,6 @@ def context_of(module: str) -> str:
 def path_of(module: str) -> Path:
     """Return the file that ``module`` is read from."""
     base = ROOT / "src" / Path(*module.split("."))
-    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+    file = base.with_suffix(".py")
+    # A folder of the same name may stand beside a module: the built console beside ``server/console.py``.
+    return file if file.is_file() else base / "__init__.py"
