@@ -1,16 +1,20 @@
 """People, and an application that serves the data factory's routes to them, over both databases."""
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from litestar import Litestar
 from litestar.di import Provide
-from sqlalchemy import text
+from sqlalchemy import insert
 
+from tidemill.datagen.tables import generated_data, tasks
+from tidemill.identity.tables import users
+from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor
 from tidemill.platform.db import Database
 from tidemill.platform.web.faults import handle
@@ -23,18 +27,17 @@ Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 async def add_user(db: Database, name: str, *, is_admin: bool = False) -> Actor:
     """Insert a user and return them as the caller of a session."""
+    now = clock.now()
+    values = {
+        "username": name,
+        "username_key": name,
+        "password_hash": "x",
+        "is_admin": is_admin,
+        "created_at": now,
+        "updated_at": now,
+    }
     async with db.write() as w:
-        user_id = await w.scalar(
-            text(
-                "INSERT INTO users (username, password_hash, is_admin, created_at, updated_at, username_key)"
-                " VALUES (:name, 'x', :admin, :now, :now, :name) RETURNING id"
-            ).bindparams(name=name, admin=is_admin, now=datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None))
-            if db.dialect == "sqlite"
-            else text(
-                "INSERT INTO users (username, password_hash, is_admin, created_at, updated_at, username_key)"
-                " VALUES (:name, 'x', :admin, now(), now(), :name) RETURNING id"
-            ).bindparams(name=name, admin=is_admin)
-        )
+        user_id = await w.scalar(insert(users).values(**values).returning(users.c.id))
     return Actor(user_id=user_id, username=name, is_admin=is_admin, via="session")
 
 
@@ -82,6 +85,50 @@ def serve() -> Serve:
             yield client
 
     return served
+
+
+async def add_task(db: Database, owner: Actor, task_id: str, **values: Any) -> None:
+    """Insert a finished task."""
+    row = {
+        "task_id": task_id,
+        "user_id": owner.user_id,
+        "status": "finished",
+        "started_at": clock.now(),
+        "task_type": "qa_pairs",
+        **values,
+    }
+    async with db.write() as w:
+        await w.run(insert(tasks).values(**row))
+
+
+async def add_rows(db: Database, owner: Actor, task_id: str, rows: list[dict[str, Any]]) -> list[int]:
+    """Insert rows, filling in what a test does not care about; returns their ids in order."""
+    now = clock.now()
+    ids: list[int] = []
+    async with db.write() as w:
+        for number, given in enumerate(rows):
+            content = given.get(
+                "content", {"question": f"q{number}?", "answer": f"a{number}", "evidence": f"a{number}"}
+            )
+            values = {
+                "task_id": task_id,
+                "user_id": owner.user_id,
+                "data_content": json.dumps(content, ensure_ascii=False),
+                "created_at": now + timedelta(seconds=number),
+                "updated_at": now,
+                "task_type": "qa_pairs",
+                "item_no": number,
+                "status": "accepted",
+                "final_score": 9.0,
+                "model_score": 9.0,
+                "rule_score": 9,
+                "rule_score_exact": 9.0,
+                "generation_model": "m",
+                "lineage": json.dumps({"attempts": [{"attempt": 0, "reasons": []}]}),
+                **{key: value for key, value in given.items() if key != "content"},
+            }
+            ids.append(await w.scalar(insert(generated_data).values(**values).returning(generated_data.c.id)))
+    return ids
 
 
 async def in_parts(body: bytes, size: int) -> AsyncIterator[bytes]:

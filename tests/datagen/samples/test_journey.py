@@ -7,12 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from tests.datagen.conftest import add_task
 from tests.datagen.samples.conftest import LIMIT, As, form, forms
+from tidemill.datagen.tables import tasks
 from tidemill.kernel.actor import Actor
 from tidemill.platform.blobs.memory import MemoryBlobs
 from tidemill.platform.db import Database
-from sqlalchemy import text
 
 THREE = b'{"text": "one", "n": 1}\n{"text": "two"}\n{"text": "three", "tags": ["a"]}\n'
 
@@ -257,7 +259,7 @@ async def test_a_caller_without_credential_or_scope_is_turned_away(client_for: A
         ("GET", "/download?encoding=gbk", None, 400, "encoding"),
     ],
 )
-async def test_a_bad_edit_names_its_field_and_changes_nothing(  # noqa: PLR0917 - the table's columns
+async def test_a_bad_edit_names_its_field_and_changes_nothing(
     client: httpx.AsyncClient, blobs: MemoryBlobs, method: str, path: str, body: Any, status: int, field: str | None
 ) -> None:
     file = await uploaded(client)
@@ -276,19 +278,12 @@ async def test_deleting_takes_rows_and_objects_unless_a_live_task_reads_the_file
 ) -> None:
     file_id = (await uploaded(client))["id"]
     await client.put(f"/api/data_files/{file_id}/content/0", json={"text": "edited"})
-    now = "2026-01-01 00:00:00" if database.dialect == "sqlite" else "2026-01-01 00:00:00+00"
-    async with database.write() as w:
-        await w.run(
-            text(
-                "INSERT INTO tasks (task_id, user_id, status, started_at, file_id, plan)"
-                f" VALUES ('task_1', :user, 'running', '{now}', :file, '{{\"file_version\": 1}}')"
-            ).bindparams(user=ann.user_id, file=file_id)
-        )
+    await add_task(database, ann, "task_1", status="running", file_id=file_id, plan={"file_version": 1})
     refused = await client.delete(f"/api/data_files/{file_id}")
     assert (refused.status_code, refused.json()["code"]) == (409, 409)
     assert (await client.get(f"/api/data_files/{file_id}")).status_code == 200
     async with database.write() as w:
-        await w.run(text("UPDATE tasks SET status = 'stopped'"))
+        await w.run(update(tasks).values(status="stopped"))
     assert (await client.delete(f"/api/data_files/{file_id}")).json() == {
         "code": 200,
         "message": "success",

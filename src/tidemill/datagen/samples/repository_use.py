@@ -6,6 +6,7 @@ from tidemill.datagen.tables import tasks
 from tidemill.platform.db import Reader
 
 _LIVE = ("pending", "running")
+_DONE = ("finished", "deleted")
 
 
 class TaskTable:
@@ -18,6 +19,6 @@ class TaskTable:
 
     async def pinned_versions(self, r: Reader, file_id: int) -> list[int]:
         """Return the versions of all tasks that are not finished: a stopped or failed one may be resumed."""
-        rows = await r.all(select(tasks.c.plan).where(tasks.c.file_id == file_id, tasks.c.status != "finished"))
+        rows = await r.all(select(tasks.c.plan).where(tasks.c.file_id == file_id, tasks.c.status.not_in(_DONE)))
         versions = {int(row["plan"]["file_version"]) for row in rows if row["plan"]}
         return sorted(versions)

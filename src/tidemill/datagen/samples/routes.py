@@ -1,9 +1,8 @@
 """``/api/data_files`` and ``/api/convert_files``."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
@@ -13,6 +12,7 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct, field
 
+from tidemill.datagen.routes_attachment import attachment
 from tidemill.datagen.samples.contracts import Changed, FilesAnswer, FileTrouble, SampleFile, SampleRow
 from tidemill.datagen.samples.conversion import target_of
 from tidemill.datagen.samples.delivery import ZIP_TYPE, Download, Entry, archive
@@ -106,13 +106,13 @@ async def show_file(sample_files: Files, actor: Caller, lang: Language, file_id:
 @get("/api/data_files/{file_id:int}/download", **_OPTIONS)
 async def download(sample_files: Files, actor: Caller, file_id: FromPath[int], encoding: Encoding = None) -> Stream:
     """Download the file as it stands now, in its own format, as UTF-8."""
-    return attachment(await sample_files.download(actor.scope, file_id, as_csv=False, encoding=encoding))
+    return _sent(await sample_files.download(actor.scope, file_id, as_csv=False, encoding=encoding))
 
 
 @get("/api/data_files/{file_id:int}/download_csv", **_OPTIONS)
 async def download_csv(sample_files: Files, actor: Caller, file_id: FromPath[int], encoding: Encoding = None) -> Stream:
     """Download the file as CSV."""
-    return attachment(await sample_files.download(actor.scope, file_id, as_csv=True, encoding=encoding))
+    return _sent(await sample_files.download(actor.scope, file_id, as_csv=True, encoding=encoding))
 
 
 @get("/api/data_files/{file_id:int}/content", **_OPTIONS)
@@ -190,7 +190,7 @@ async def batch_delete(
 @post("/api/data_files/batch_download", status_code=200, **_OPTIONS)
 async def batch_download(sample_files: Files, actor: Caller, data: JSONBody[FileIds]) -> Stream:
     """Download several files as one archive."""
-    return attachment(await sample_files.download_all(actor.scope, data.file_ids))
+    return _sent(await sample_files.download_all(actor.scope, data.file_ids))
 
 
 @post("/api/data_files/batch_convert", status_code=200, **_OPTIONS)
@@ -237,22 +237,15 @@ async def convert_files(
         raise BadInput("; ".join(f"{entry.filename}: {entry.message}" for entry in refused))
     headers = {"x-file-ids": ",".join(map(str, kept))} if kept else {}
     if len(uploads) == 1:
-        return attachment(downloads[0], headers)
+        return _sent(downloads[0], headers)
     entries = [Entry(done.filename, done.parts) for done in downloads]
     if refused:
         entries.append(Entry("errors.json", _whole(msgspec.json.encode(refused))))
-    return attachment(Download("converted_files.zip", ZIP_TYPE, archive(entries)), headers)
+    return _sent(Download("converted_files.zip", ZIP_TYPE, archive(entries)), headers)
 
 
-def attachment(download: Download, headers: dict[str, str] | None = None) -> Stream:
-    """Answer a file to be saved under its name, in whatever script that is (RFC 6266)."""
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in download.filename)
-    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(download.filename, safe='')}"
-    return Stream(
-        download.parts,
-        media_type=download.media_type,
-        headers={"content-disposition": disposition, **(headers or {})},
-    )
+def _sent(download: Download, headers: Mapping[str, str] | None = None) -> Stream:
+    return attachment(download.filename, download.media_type, download.parts, headers)
 
 
 async def _whole(body: bytes) -> AsyncGenerator[bytes]:

@@ -1,0 +1,1 @@
+"""Review of generated rows: list, mend, confirm, accept or reject, export."""
