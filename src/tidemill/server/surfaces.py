@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 from litestar.types import ControllerRouterHandler
 
 from tidemill.audit.routes import HANDLERS as AUDIT
+from tidemill.datagen.review.routes import HANDLERS as REVIEW
+from tidemill.datagen.routes import HANDLERS as TASKS
 from tidemill.datagen.samples.routes import HANDLERS as SAMPLES
 from tidemill.identity.routes import HANDLERS as IDENTITY
 from tidemill.localmodels.routes import HANDLERS as LOCAL_MODELS
+from tidemill.metering.routes import HANDLERS as USAGE
+from tidemill.relay.routes import HANDLERS as RELAY
 from tidemill.server.edge import App
 from tidemill.server.health import HANDLERS as HEALTH
 
@@ -21,7 +25,7 @@ _EVENT_STREAMS = ("/api/progress/",)
 
 def handlers() -> Sequence[ControllerRouterHandler]:
     """Return the routes of every context."""
-    return [*HEALTH, *IDENTITY, *AUDIT, *LOCAL_MODELS, *SAMPLES]
+    return [*HEALTH, *IDENTITY, *AUDIT, *RELAY, *USAGE, *LOCAL_MODELS, *SAMPLES, *TASKS, *REVIEW]
 
 
 def services(runtime: "Runtime") -> Mapping[str, Any]:
@@ -35,13 +39,20 @@ def services(runtime: "Runtime") -> Mapping[str, Any]:
         "audit": runtime.identity.audit,
         "local_models": runtime.local_models,
         "sample_files": runtime.sample_files,
+        "tasks": runtime.tasks,
+        "review": runtime.review,
+        "relay": runtime.relay_context.relay,
+        "channels": runtime.relay_context.channels,
+        "model_configs": runtime.relay_context.model_configs,
+        "usage": runtime.usage,
+        "balances": runtime.balances,
     }
 
 
 def mounts(runtime: "Runtime") -> Mapping[str, App]:
     """Return the applications by path prefix, in the order in which they are tried."""
     api = cast("App", runtime.api)
-    return dict.fromkeys(_API_PATHS, api)
+    return {**dict.fromkeys(_API_PATHS, api), "/v1": runtime.relay_app}
 
 
 def is_event_stream(path: str) -> bool:

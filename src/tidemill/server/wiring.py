@@ -1,22 +1,30 @@
 """Pick engines, build every context once, join their ports: the only place that knows them all."""
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from litestar import Litestar
 
 from tidemill.audit.contracts import Origin, current_origin
+from tidemill.datagen.engine.mill import Mill
+from tidemill.datagen.jobs import recover as recover_generation
+from tidemill.datagen.jobs import register as register_generation
+from tidemill.datagen.review.service import ReviewService
 from tidemill.datagen.samples.repository_use import TaskTable
 from tidemill.datagen.samples.service import SampleFiles
+from tidemill.datagen.service import TaskService
+from tidemill.datagen.task_types import TaskType, load_types
+from tidemill.identity.contracts import KeyLimits
 from tidemill.identity.facade import AuthFailure, Identity, Neighbours, Refused
 from tidemill.kernel.actor import Actor
-from tidemill.kernel.errors import TidemillError
+from tidemill.kernel.errors import TidemillError, Unauthenticated
 from tidemill.localmodels.facade import LocalModels
-from tidemill.metering.facade import Balances, Meter
+from tidemill.metering.facade import Balances, Meter, UsageService
 from tidemill.platform.blobs import Blobs, open_blobs
 from tidemill.platform.cache import Cache, MemoryCache
 from tidemill.platform.db import Database, migrate, open_database
@@ -27,6 +35,9 @@ from tidemill.platform.secrets import Keyring, SecretBox, load_keyring
 from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import request_id
+from tidemill.platform.web.guards import ACTOR, REFUSAL
+from tidemill.relay.app import RelayContext
+from tidemill.relay.ports import CallerLimits
 from tidemill.server import surfaces
 from tidemill.server.addresses import AddressReader
 from tidemill.server.api import build_api
@@ -103,14 +114,31 @@ class Runtime:
             data_dir=self.settings.data_dir,
             keyring=self.keyring,
             box=self.secrets,
-            neighbours=Neighbours(balances=self.balances),
+            neighbours=Neighbours(balances=self.balances, erasers=(self.usage,)),
             public_url=self.settings.server.public_url,
         )
+
+    @cached_property
+    def usage(self) -> UsageService:
+        """Questions about usage."""
+        return UsageService(self.db)
 
     @cached_property
     def local_models(self) -> LocalModels:
         """The llama-server processes of this server."""
         return LocalModels(self.settings, db=self.db)
+
+    @cached_property
+    def relay_context(self) -> RelayContext:
+        """Channels and all that calls models through them."""
+        return RelayContext(
+            db=self.db,
+            secrets=self.secrets,
+            meter=self.meter,
+            settings=self.settings.gateway,
+            leases=self.local_models,
+            local_slots=self.settings.local_models.slots,
+        )
 
     @cached_property
     def sample_files(self) -> SampleFiles:
@@ -122,6 +150,40 @@ class Runtime:
             upload_folder=self.settings.data_dir / "uploads",
             max_upload_bytes=self.settings.limits.max_upload_bytes,
         )
+
+    @cached_property
+    def task_types(self) -> Mapping[str, TaskType]:
+        """The installed task types."""
+        return load_types(self.settings.data_dir / "task-types")
+
+    @cached_property
+    def mill(self) -> Mill:
+        """The generation engine of this process."""
+        return Mill(
+            db=self.db,
+            calls=self.relay_context.relay,
+            samples=self.sample_files.reader,
+            task_types=self.task_types,
+            settings=self.settings.datagen,
+        )
+
+    @cached_property
+    def tasks(self) -> TaskService:
+        """Generation tasks."""
+        return TaskService(
+            db=self.db,
+            jobs=self.jobs,
+            mill=self.mill,
+            calls=self.relay_context.relay,
+            samples=self.sample_files.reader,
+            task_types=self.task_types,
+            settings=self.settings.datagen,
+        )
+
+    @cached_property
+    def review(self) -> ReviewService:
+        """Generated rows under review."""
+        return ReviewService(self.db, self.task_types)
 
     # --- life
 
@@ -158,6 +220,20 @@ class Runtime:
             return None if found.reason is Refused.MISSING else found.error()
         return found
 
+    @cached_property
+    def relay_app(self) -> App:
+        """The surface of ``/v1``."""
+        return cast("App", self.relay_context.asgi(_caller_of, self._limits_of))
+
+    def _limits_of(self, actor: Actor) -> CallerLimits:
+        """Hold a key to its own limits, and everybody to the settings' where that is tighter."""
+        known = self.identity.authenticator.key_limits(actor.key_id) if actor.key_id else None
+        gateway = self.settings.gateway
+        own = known.limits if known else KeyLimits()
+        return CallerLimits(
+            _tighter(own.rpm, gateway.caller_rpm), _tighter(own.concurrency, gateway.caller_max_concurrent)
+        )
+
     async def start(self) -> None:
         """Start every part, in the order in which they need one another."""
         self._tasks.spawn("db.watch", self.db.watch())
@@ -165,20 +241,41 @@ class Runtime:
         await self.identity.ensure_first_administrator(self.settings.admin, _say)
         self.meter.start()
         await self.local_models.start_up()
-        _ = self.application
+        await self.relay_context.start()
+        await self.relay_context.adopt_environment(os.environ)
+        if "worker" in self.settings.server.roles:
+            register_generation(self.jobs, self.mill)
+            await self.jobs.start()
+            await recover_generation(self.tasks)
 
     def begin_drain(self) -> None:
         """Say that the end has begun: unready, and long answers end."""
         self.checks.draining = True
+        self.tasks.close_streams()
 
     async def stop(self) -> None:
         """Stop every part, in the opposite order."""
         self.begin_drain()
+        await self.jobs.drain(self.settings.server.drain_s)
+        await self.mill.close()
+        await self.relay_context.close()
         await self.local_models.shut_down()
         await self.meter.close()
         await self.identity.flush()
         await self._tasks.cancel()
         await self.db.close()
+
+
+def _tighter(own: int | None, everybodys: int) -> int | None:
+    """Return the smaller limit; None and 0 are no limit."""
+    limits = [limit for limit in (own, everybodys) if limit]
+    return min(limits) if limits else None
+
+
+def _caller_of(scope: MutableMapping[str, Any]) -> Actor | TidemillError:
+    """Return whom the edge has found for this request."""
+    state = scope["state"]
+    return state.get(ACTOR) or state.get(REFUSAL) or Unauthenticated()
 
 
 def _say(line: str) -> None:
@@ -193,6 +290,7 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     runtime = Runtime(settings)
     try:
         await runtime.identity.load()
+        await runtime.relay_context.load()
         yield runtime
     finally:
         await runtime.identity.flush()
