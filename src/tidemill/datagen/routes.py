@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
@@ -31,13 +32,18 @@ _ADMIN: dict[str, Any] = {"guards": [administrator], "tags": ["administration"]}
 _STREAM_HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 _STATES = ("pending", "running", "finished", "failed", "stopped")
 
-State = Annotated[str | None, Parameter(query="status", description="pending, running, finished, failed or stopped.")]
-LastEventId = Annotated[str | None, Parameter(header="Last-Event-ID", description="Where a watcher stood.")]
+State = Annotated[
+    str | None, QueryParameter(name="status", description="pending, running, finished, failed or stopped.")
+]
+LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID", description="Where a watcher stood.")]
+Tasks = NamedDependency[TaskService]
+Caller = NamedDependency[Actor]
+Language = NamedDependency[Lang]
 
 
 @post("/api/start", status_code=200, **_OPTIONS)
 async def start(
-    tasks: TaskService, actor: Actor, lang: Lang, data: StartRequest
+    tasks: Tasks, actor: Caller, lang: Language, data: JSONBody[StartRequest]
 ) -> Envelope[TaskRef] | Envelope[PreviewAnswer]:
     """Start a task; with ``preview`` make three rows, show their prompts and keep nothing."""
     answer = await tasks.start(actor, data, lang)
@@ -48,28 +54,28 @@ async def start(
 
 @get("/api/tasks", **_OPTIONS)
 async def list_tasks(
-    tasks: TaskService,
-    actor: Actor,
-    lang: Lang,
-    state: State = None,
-    page: int = 1,
-    page_size: int = DEFAULT_PAGE_SIZE,
-    cursor: str | None = None,
+    tasks: Tasks,
+    actor: Caller,
+    lang: Language,
+    in_state: State = None,
+    page: FromQuery[int] = 1,
+    page_size: FromQuery[int] = DEFAULT_PAGE_SIZE,
+    cursor: FromQuery[str | None] = None,
 ) -> Envelope[ListData[TaskSummary]]:
     """List one's own tasks, newest first."""
     wanted = PageRequest.checked(page, page_size, cursor)
-    return list_data(await tasks.page(actor.scope, wanted, _state(state), lang))
+    return list_data(await tasks.page(actor.scope, wanted, _state(in_state), lang))
 
 
 @get("/api/status/{task_id:str}", **_OPTIONS)
-async def status(tasks: TaskService, actor: Actor, lang: Lang, task_id: str) -> Envelope[TaskStatus]:
+async def status(tasks: Tasks, actor: Caller, lang: Language, task_id: FromPath[str]) -> Envelope[TaskStatus]:
     """Return counts, rates, cost, time to go and the services' figures."""
     return ok(await tasks.status(actor.scope, task_id, lang))
 
 
 @get("/api/progress/{task_id:str}", media_type="text/event-stream", **_OPTIONS)
 async def progress(
-    tasks: TaskService, actor: Actor, lang: Lang, task_id: str, last_event_id: LastEventId = None
+    tasks: Tasks, actor: Caller, lang: Language, task_id: FromPath[str], last_event_id: LastEventId = None
 ) -> Response[Any]:
     """Stream a task's events (SSE). ``Last-Event-ID`` goes on where a watcher stood; after the end it answers 204."""
     stream = await tasks.watch(actor.scope, task_id, _position(last_event_id), lang)
@@ -79,7 +85,7 @@ async def progress(
 
 
 @post("/api/stop/{task_id:str}", status_code=200, **_OPTIONS)
-async def stop(tasks: TaskService, actor: Actor, lang: Lang, task_id: str) -> Envelope[TaskRef]:
+async def stop(tasks: Tasks, actor: Caller, lang: Language, task_id: FromPath[str]) -> Envelope[TaskRef]:
     """Stop a running task; what is done stays."""
     stopped = await tasks.stop(actor, task_id)
     return ok(stopped, "任务已停止" if lang == "zh" else "The task has been stopped.")
@@ -87,7 +93,7 @@ async def stop(tasks: TaskService, actor: Actor, lang: Lang, task_id: str) -> En
 
 @post("/api/resume/{task_id:str}", status_code=200, **_OPTIONS)
 async def resume(
-    request: Request[Any, Any, Any], tasks: TaskService, actor: Actor, lang: Lang, task_id: str
+    request: Request[Any, Any, Any], tasks: Tasks, actor: Caller, lang: Language, task_id: FromPath[str]
 ) -> Envelope[TaskRef]:
     """Go on with a stopped or failed task; the body (``budget``) may be left out."""
     resumed = await tasks.resume(actor, task_id, await _resume_request(request), lang)
@@ -95,41 +101,41 @@ async def resume(
 
 
 @delete("/api/task/{task_id:str}", status_code=200, **_OPTIONS)
-async def remove(tasks: TaskService, actor: Actor, lang: Lang, task_id: str) -> Envelope[None]:
+async def remove(tasks: Tasks, actor: Caller, lang: Language, task_id: FromPath[str]) -> Envelope[None]:
     """Delete a task with its rows and report; a running one is stopped first."""
     await tasks.delete(actor, actor.scope, task_id)
     return _deleted(lang)
 
 
 @get("/api/active_task", **_OPTIONS)
-async def active_task(tasks: TaskService, actor: Actor, lang: Lang) -> Envelope[ActiveTask | None]:
+async def active_task(tasks: Tasks, actor: Caller, lang: Language) -> Envelope[ActiveTask | None]:
     """Return the newest running task with the ``others``, or null."""
     return ok(await tasks.active(actor.scope, lang))
 
 
 @get("/api/task_types", **_OPTIONS)
-async def task_types(tasks: TaskService, lang: Lang) -> Envelope[TaskTypeList]:
+async def task_types(tasks: Tasks, lang: Language) -> Envelope[TaskTypeList]:
     """List the task types with their fields, schemas and rules."""
     return ok(TaskTypeList(tasks.types(lang)))
 
 
 @get("/api/admin/tasks", **_ADMIN)
 async def list_all_tasks(
-    tasks: TaskService,
-    actor: Actor,
-    lang: Lang,
-    state: State = None,
-    page: int = 1,
-    page_size: int = DEFAULT_PAGE_SIZE,
-    cursor: str | None = None,
+    tasks: Tasks,
+    actor: Caller,
+    lang: Language,
+    in_state: State = None,
+    page: FromQuery[int] = 1,
+    page_size: FromQuery[int] = DEFAULT_PAGE_SIZE,
+    cursor: FromQuery[str | None] = None,
 ) -> Envelope[ListData[TaskSummary]]:
     """List everybody's tasks, newest first."""
     wanted = PageRequest.checked(page, page_size, cursor)
-    return list_data(await tasks.page(actor.admin_scope, wanted, _state(state), lang))
+    return list_data(await tasks.page(actor.admin_scope, wanted, _state(in_state), lang))
 
 
 @delete("/api/admin/tasks/{task_id:str}", status_code=200, **_ADMIN)
-async def remove_any(tasks: TaskService, actor: Actor, lang: Lang, task_id: str) -> Envelope[None]:
+async def remove_any(tasks: Tasks, actor: Caller, lang: Language, task_id: FromPath[str]) -> Envelope[None]:
     """Delete anybody's task, by its number or its name."""
     await tasks.delete(actor, actor.admin_scope, task_id)
     return _deleted(lang)

