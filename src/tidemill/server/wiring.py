@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from tidemill.audit.contracts import Origin, current_origin
 from tidemill.datagen.engine.mill import Mill
+from tidemill.datagen.erasure import DatagenEraser
 from tidemill.datagen.jobs import recover as recover_generation
 from tidemill.datagen.jobs import register as register_generation
 from tidemill.datagen.review.service import ReviewService
@@ -45,6 +46,8 @@ from tidemill.server.console import Console
 from tidemill.server.cors import Cors
 from tidemill.server.edge import App, Edge
 from tidemill.server.health import Checks
+
+_DAY_S = 24 * 3600
 
 
 class Runtime:
@@ -114,7 +117,10 @@ class Runtime:
             data_dir=self.settings.data_dir,
             keyring=self.keyring,
             box=self.secrets,
-            neighbours=Neighbours(balances=self.balances, erasers=(self.usage,)),
+            neighbours=Neighbours(
+                balances=self.balances,
+                erasers=(self.usage, DatagenEraser(self.jobs, self.sample_files.upkeep, self._tasks)),
+            ),
             public_url=self.settings.server.public_url,
         )
 
@@ -247,6 +253,12 @@ class Runtime:
             register_generation(self.jobs, self.mill)
             await self.jobs.start()
             await recover_generation(self.tasks)
+            self._tasks.spawn("samples.sweep", self._sweep_daily())
+
+    async def _sweep_daily(self) -> None:
+        while True:
+            await self.sample_files.upkeep.sweep()
+            await asyncio.sleep(_DAY_S)
 
     def begin_drain(self) -> None:
         """Say that the end has begun: unready, and long answers end."""
