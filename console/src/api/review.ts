@@ -5,7 +5,7 @@ import { http, unwrap } from "./client";
 import { toPage } from "./pages";
 
 export type GeneratedRow = Item<Held<"/api/generated_data", "get">>;
-export type RowStatus = "accepted" | "below_threshold" | "needs_review" | "rejected";
+export type RowStatus = GeneratedRow["status"];
 
 export interface RowFilter {
   task_id?: string;
@@ -55,10 +55,12 @@ export async function updateRow(id: number, dataContent: unknown, rowVersion: nu
   );
 }
 
-export type ExportFormat = "jsonl" | "csv";
+export type ExportFormat = "jsonl" | "csv" | "json" | "openai" | "alpaca" | "sharegpt";
 
-/** Address of an export of what the filter matches. Without a status the server takes accepted rows. */
-export function exportUrl(filter: RowFilter, format: ExportFormat, withMeta: boolean): string {
+/** An export's rows; `all` takes every status, while none at all means accepted rows. */
+export type ExportFilter = Omit<RowFilter, "status"> & { status?: RowStatus | "all" };
+
+export function exportUrl(filter: ExportFilter, format: ExportFormat, withMeta: boolean): string {
   const query = new URLSearchParams({ format });
   for (const [name, value] of Object.entries(filter)) if (value !== undefined) query.set(name, String(value));
   if (withMeta) query.set("meta", "1");

@@ -20,6 +20,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListUsers
+         * @description All users by id; `q` looks in names and addresses.
+         */
+        get: operations["listUsers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * DeleteUser
+         * @description Delete a user and everything it owns. 1002 when there is none; 409 for the last administrator.
+         */
+        delete: operations["deleteUser"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/convert_files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ConvertFiles
+         * @description Upload and convert in one call: answers the converted file, or an archive for several.
+         *
+         *     With ``save`` the results are kept too; the header ``x-file-ids`` names them.
+         */
+        post: operations["ApiConvertFilesConvertFiles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/data_files": {
         parameters: {
             query?: never;
@@ -27,7 +89,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_data_files"];
+        /**
+         * ListFiles
+         * @description List one's own files, newest first; ``q`` looks in their names.
+         */
+        get: operations["ApiDataFilesListFiles"];
         put?: never;
         post?: never;
         delete?: never;
@@ -43,10 +109,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_data_files_file_id"];
+        /**
+         * ShowFile
+         * @description Show a file: rows, columns, size, encoding, problems.
+         */
+        get: operations["ApiDataFilesFileIdShowFile"];
         put?: never;
         post?: never;
-        delete: operations["delete_api_data_files_file_id"];
+        /**
+         * DeleteFile
+         * @description Delete a file; 409 while a task that runs reads it.
+         */
+        delete: operations["ApiDataFilesFileIdDeleteFile"];
         options?: never;
         head?: never;
         patch?: never;
@@ -59,9 +133,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_data_files_file_id_content"];
+        /**
+         * Content
+         * @description Show rows at their positions; ``q`` keeps those whose values hold a text.
+         */
+        get: operations["ApiDataFilesFileIdContentContent"];
         put?: never;
-        post: operations["post_api_data_files_file_id_content"];
+        /**
+         * AppendRows
+         * @description Append rows.
+         */
+        post: operations["ApiDataFilesFileIdContentAppendRows"];
         delete?: never;
         options?: never;
         head?: never;
@@ -76,7 +158,11 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put: operations["put_api_data_files_file_id_content_index"];
+        /**
+         * ReplaceRow
+         * @description Replace the row at a position; the body is the row.
+         */
+        put: operations["ApiDataFilesFileIdContentIndexReplaceRow"];
         post?: never;
         delete?: never;
         options?: never;
@@ -94,7 +180,71 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: operations["delete_api_data_files_file_id_content_batch"];
+        /**
+         * DeleteRows
+         * @description Delete rows by position, all or none: ``{"indices": [0, 2]}`` or ``?indices=0,2``.
+         */
+        delete: operations["ApiDataFilesFileIdContentBatchDeleteRows"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/data_files/{file_id}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download
+         * @description Download the file as it stands now, in its own format, as UTF-8.
+         */
+        get: operations["ApiDataFilesFileIdDownloadDownload"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/data_files/{file_id}/download_csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * DownloadCsv
+         * @description Download the file as CSV.
+         */
+        get: operations["ApiDataFilesFileIdDownloadCsvDownloadCsv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/data_files/batch_convert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * BatchConvert
+         * @description Make new files beside the originals.
+         */
+        post: operations["ApiDataFilesBatchConvertBatchConvert"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -109,7 +259,31 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_data_files_batch_delete"];
+        /**
+         * BatchDelete
+         * @description Delete several files; each on its own.
+         */
+        post: operations["ApiDataFilesBatchDeleteBatchDelete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/data_files/batch_download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * BatchDownload
+         * @description Download several files as one archive.
+         */
+        post: operations["ApiDataFilesBatchDownloadBatchDownload"];
         delete?: never;
         options?: never;
         head?: never;
@@ -125,7 +299,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_data_files_upload"];
+        /**
+         * Upload
+         * @description Take files in: field ``file`` answers the one object, field ``files`` a list with its errors.
+         */
+        post: operations["ApiDataFilesUploadUpload"];
         delete?: never;
         options?: never;
         head?: never;
@@ -196,6 +374,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Login
+         * @description Sign in. 1003 for an unknown name, a wrong password and an inactive account alike; 429 after too many.
+         */
+        post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/logout": {
         parameters: {
             query?: never;
@@ -205,7 +403,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_logout"];
+        /**
+         * Logout
+         * @description Sign out: this session's tokens are worthless from now on, on every instance.
+         */
+        post: operations["logout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -219,7 +421,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_me"];
+        /**
+         * Me
+         * @description Show the caller, with its credit balance.
+         */
+        get: operations["me"];
         put?: never;
         post?: never;
         delete?: never;
@@ -254,6 +460,26 @@ export interface paths {
         get: operations["get_api_progress_task_id"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register
+         * @description Make an account. 1001 when the name or address is taken.
+         */
+        post: operations["register"];
         delete?: never;
         options?: never;
         head?: never;
@@ -404,6 +630,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListAudit
+         * @description Who did what, newest first; pages by `cursor`.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/channels": {
         parameters: {
             query?: never;
@@ -500,6 +746,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * PatchUser
+         * @description Change state, role or group; disabling a user ends its sessions and stops its keys.
+         */
+        patch: operations["patchUser"];
+        trace?: never;
+    };
+    "/api/v1/auth/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AuthForgot
+         * @description Ask for a password reset. The answer is the same whether the address is known or not.
+         */
+        post: operations["authForgot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -509,7 +795,31 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_auth_login"];
+        /**
+         * AuthLogin
+         * @description Sign in.
+         */
+        post: operations["authLogin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AuthLogout
+         * @description Sign out.
+         */
+        post: operations["authLogout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -525,7 +835,31 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_auth_password"];
+        /**
+         * AuthPassword
+         * @description Change one's own password. Every session ends; the answer holds the one that replaces the caller's.
+         */
+        post: operations["authPassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * AuthProfile
+         * @description Show the caller with balance, group and the month's usage.
+         */
+        get: operations["authProfile"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -541,7 +875,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_auth_refresh"];
+        /**
+         * AuthRefresh
+         * @description Exchange a session that is still valid for one with its whole life before it.
+         */
+        post: operations["authRefresh"];
         delete?: never;
         options?: never;
         head?: never;
@@ -557,7 +895,31 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_auth_register"];
+        /**
+         * AuthRegister
+         * @description Make an account and sign in.
+         */
+        post: operations["authRegister"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AuthReset
+         * @description Set a new password by reset token (30 minutes, once). Every session ends.
+         */
+        post: operations["authReset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -571,9 +933,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_v1_keys"];
+        /**
+         * ListKeys
+         * @description One's keys, newest first; `q` looks in names and in the shown parts of the key.
+         */
+        get: operations["listKeys"];
         put?: never;
-        post: operations["post_api_v1_keys"];
+        /**
+         * CreateKey
+         * @description Make a key. Its secret is in this answer and nowhere else.
+         */
+        post: operations["createKey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -587,13 +957,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * GetKey
+         * @description One key, without its secret.
+         */
+        get: operations["getKey"];
         put?: never;
         post?: never;
-        delete: operations["delete_api_v1_keys_key_id"];
+        /**
+         * DeleteKey
+         * @description Delete a key; it stops working at once.
+         */
+        delete: operations["deleteKey"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * PatchKey
+         * @description Change name, scopes or limits of a key that is not revoked.
+         */
+        patch: operations["patchKey"];
         trace?: never;
     };
     "/api/v1/keys/{key_id}/revoke": {
@@ -605,7 +987,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_keys_key_id_revoke"];
+        /**
+         * RevokeKey
+         * @description Make a key worthless for good, and keep it in the list.
+         */
+        post: operations["revokeKey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -619,7 +1005,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_v1_models"];
+        /**
+         * ListModels
+         * @description List the models of the folder and the settings, with what each is doing.
+         */
+        get: operations["ApiV1ModelsListModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetModel
+         * @description Show one model.
+         */
+        get: operations["ApiV1ModelsNameGetModel"];
         put?: never;
         post?: never;
         delete?: never;
@@ -635,7 +1045,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_v1_models_name_logs"];
+        /**
+         * ModelLogs
+         * @description Show the end of a model's log.
+         */
+        get: operations["ApiV1ModelsNameLogsModelLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{name}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ModelMetrics
+         * @description Show what a model's processes count.
+         */
+        get: operations["ApiV1ModelsNameMetricsModelMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -653,7 +1087,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_models_name_start"];
+        /**
+         * StartModel
+         * @description Start a model and keep it running until it is stopped.
+         *
+         *     Answers at once with the state so far; with ``wait=true`` when the model is ready or has failed.
+         */
+        post: operations["ApiV1ModelsNameStartStartModel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -669,7 +1109,71 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_models_name_stop"];
+        /**
+         * StopModel
+         * @description Stop a model after its requests in flight; with ``wait=true`` answer when it has ended.
+         */
+        post: operations["ApiV1ModelsNameStopStopModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alive, and which version
+         * @description Answer while the process lives.
+         */
+        get: operations["HealthHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * May traffic come? Each part with its latency
+         * @description Answer 200 when every part works, 503 when one does not or the process drains.
+         */
+        get: operations["ReadyzReadyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/startupz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Has the start finished?
+         * @description Answer once everything is started: routes exist only then.
+         */
+        get: operations["StartupzStartupz"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -680,168 +1184,747 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** Added */
-        Added: {
-            added: number;
-            rows: number;
+        /** Accepted */
+        Accepted: {
+            message: string;
         };
-        /** Append */
-        Append: {
-            items: {
-                [key: string]: unknown;
-            }[];
-        };
-        /** Channel */
-        Channel: {
-            base_url: string;
-            breaker?: string;
-            created_at: string;
-            errors?: number;
+        /** Account */
+        Account: {
+            email: string | null;
             id: number;
-            in_flight?: number;
-            keys: components["schemas"]["ChannelKey"][];
-            last_error?: string | null;
-            limit?: number | null;
-            max_concurrent?: number | null;
-            models: {
-                [key: string]: string;
-            };
-            name: string;
-            p50_ms?: number | null;
-            p95_ms?: number | null;
-            priority: number;
-            provider: string;
-            requests?: number;
-            rpm?: number | null;
-            status: string;
-            updated_at: string;
-            weight: number;
+            tokens: number;
+            username: string;
         };
-        /** ChannelIn */
-        ChannelIn: {
-            base_url: string;
-            keys?: string[];
-            max_concurrent?: number | null;
-            models: {
-                [key: string]: string;
-            };
-            name: string;
-            priority?: number;
-            provider?: string;
-            rpm?: number | null;
-            weight?: number;
+        /** AccountSession */
+        AccountSession: {
+            /** Format: date-time */
+            expires_at: string;
+            token: string;
+            user: components["schemas"]["Account"];
         };
-        /** ChannelKey */
-        ChannelKey: {
+        /** AuditEntry */
+        AuditEntry: {
+            action: string;
+            actor_id: number | null;
+            actor_kind: string;
+            actor_name: string;
+            address: string | null;
+            /** Format: date-time */
+            at: string;
+            count: number;
+            details: {
+                [key: string]: unknown;
+            };
+            erased: boolean;
+            id: number;
+            key_id: string | null;
+            object_id: string;
+            object_type: string;
+            reason: string | null;
+            request_id: string | null;
+            result: string;
+            user_agent: string | null;
+        };
+        /** BatchOutcome */
+        BatchOutcome: {
+            failed?: components["schemas"]["FileTrouble"][];
+            /** @default 0 */
+            ok: number;
+        };
+        /** Changed */
+        Changed: {
+            added?: number;
+            deleted?: number;
+            rows: number;
+            version: number;
+        };
+        /** ConvertIds */
+        ConvertIds: {
+            file_ids: number[];
+            target_format: string;
+        };
+        /** CreatedKey */
+        CreatedKey: {
+            budget: string | null;
+            /** Format: date-time */
+            created_at: string;
+            expires_at: string | null;
+            id: string;
+            key: string;
             last4: string;
-            status: string;
-        };
-        ChannelPatch: {
-            base_url?: string;
-            keys?: string[];
-            max_concurrent?: number | null;
-            models?: {
-                [key: string]: string;
-            };
-            name?: string;
-            priority?: number;
-            provider?: string;
-            rpm?: number | null;
-            weight?: number;
-        };
-        /** ChannelTest */
-        ChannelTest: {
-            error?: string | null;
-            latency_ms: number;
-            ok: boolean;
-            status: number | null;
-        };
-        /** ConfirmIn */
-        ConfirmIn: {
-            filter?: components["schemas"]["RowFilter"] | null;
-            ids?: number[] | null;
-            is_confirmed: boolean;
+            models: string[] | null;
+            name: string;
+            networks: string[] | null;
+            prefix: string;
+            scopes: string[];
+            /** @enum {string} */
+            status: "active" | "expired" | "revoked" | "rotated";
         };
         /** Credentials */
         Credentials: {
             password: string;
             username: string;
         };
-        /** Deleted */
-        Deleted: {
-            deleted: number;
-            rows: number;
+        /** Envelope[NoneType] */
+        Envelope_NoneType_: {
+            /** @default 200 */
+            code: number;
+            data?: null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[Changed] */
+        "Envelope_tidemill.datagen.samples.contracts.Changed_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["Changed"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[FilesAnswer] */
+        "Envelope_tidemill.datagen.samples.contracts.FilesAnswer_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["FilesAnswer"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[SampleFile] */
+        "Envelope_tidemill.datagen.samples.contracts.SampleFile_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["SampleFile"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[UnionType[SampleFile, FilesAnswer]] */
+        "Envelope_tidemill.datagen.samples.contracts.SampleFile_tidemill.datagen.samples.contracts.FilesAnswer_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["SampleFile"] | components["schemas"]["FilesAnswer"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[SampleRow] */
+        "Envelope_tidemill.datagen.samples.contracts.SampleRow_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["SampleRow"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[BatchOutcome] */
+        "Envelope_tidemill.datagen.samples.routes.BatchOutcome_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["BatchOutcome"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[Me] */
+        "Envelope_tidemill.identity.routes_shapes.Me_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["Me"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[Registered] */
+        "Envelope_tidemill.identity.routes_shapes.Registered_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["Registered"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[SignedIn] */
+        "Envelope_tidemill.identity.routes_shapes.SignedIn_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["SignedIn"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[ListData[SampleFile]] */
+        "Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.samples.contracts.SampleFile_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ListData_tidemill.datagen.samples.contracts.SampleFile_"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[ListData[SampleRow]] */
+        "Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.samples.contracts.SampleRow_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ListData_tidemill.datagen.samples.contracts.SampleRow_"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[ListData[User]] */
+        "Envelope_tidemill.platform.web.envelope.ListData_tidemill.identity.routes_shapes.User_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ListData_tidemill.identity.routes_shapes.User_"] | null;
+            /** @default success */
+            message: string;
         };
         /** FileIds */
         FileIds: {
             file_ids: number[];
         };
-        /** FilesDeleted */
-        FilesDeleted: {
-            deleted: number;
+        /** FilesAnswer */
+        FilesAnswer: {
+            errors: components["schemas"]["FileTrouble"][];
+            files: components["schemas"]["SampleFile"][];
         };
-        /** GeneratedRow */
-        GeneratedRow: {
-            created_at: string;
-            data_content: string;
-            final_score: number;
-            generation_model: string;
-            id: number;
-            is_confirmed: boolean;
-            item_no: number;
-            lineage: {
-                [key: string]: unknown;
+        /** FileTrouble */
+        FileTrouble: {
+            code: number;
+            filename?: string | null;
+            id?: number | null;
+            message: string;
+        };
+        /** Health */
+        Health: {
+            status: string;
+            version: string;
+        };
+        /** InstanceMetrics */
+        InstanceMetrics: {
+            pid: number | null;
+            port: number;
+            values: {
+                [key: string]: number;
             };
-            model_score: number | null;
-            retry_count: number;
-            review_note?: string | null;
-            reviewer?: string | null;
-            row_version: number;
-            rule_score: number;
-            rule_score_exact: number;
-            status: string;
-            task_id: string;
-            task_type: string;
-            updated_at: string;
-            user_id: number;
         };
-        /** Indices */
-        Indices: {
-            indices: number[];
+        /** InstanceView */
+        InstanceView: {
+            healthy: boolean;
+            in_flight: number;
+            pid: number | null;
+            port: number;
+            rss_bytes: number | null;
+            slots: number;
+            /** @enum {string} */
+            status: "available" | "starting" | "running" | "stopping" | "failed";
         };
-        /** Key */
-        Key: {
-            budget?: number | null;
-            created_at: string;
-            expires_at: string | null;
-            id: string;
-            last_used_at?: string | null;
-            last4: string;
+        /** KeyPatch */
+        KeyPatch: {
+            budget?: number | string | null;
+            concurrency?: number | null;
+            expires_at?: string | null;
             models?: string[] | null;
-            name: string;
+            name?: string;
             networks?: string[] | null;
-            prefix: string;
-            scopes: string[];
-            status: string;
-            use_count?: number;
+            rpm?: number | null;
+            scopes?: string[];
+            tags?: string[];
+            tpm?: number | null;
         };
-        /** KeyIn */
-        KeyIn: {
-            budget?: number | null;
+        /** KeyRequest */
+        KeyRequest: {
+            budget?: number | string | null;
+            concurrency?: number | null;
             expires_at?: string | null;
             models?: string[] | null;
             name: string;
             networks?: string[] | null;
+            rpm?: number | null;
+            scopes?: string[] | null;
+            tags?: string[] | null;
+            tpm?: number | null;
+            /**
+             * @default inference
+             * @enum {string}
+             */
+            type: "inference" | "management" | "service";
+        };
+        /** KeyView */
+        KeyView: {
+            budget: string | null;
+            concurrency: number | null;
+            /** Format: date-time */
+            created_at: string;
+            expires_at: string | null;
+            id: string;
+            last_used_at: string | null;
+            last4: string;
+            models: string[] | null;
+            name: string;
+            networks: string[] | null;
+            prefix: string;
+            revoked_at: string | null;
+            rpm: number | null;
+            scopes: string[];
+            /** @enum {string} */
+            status: "active" | "expired" | "revoked" | "rotated";
+            tags: string[];
+            tpm: number | null;
+            /** @enum {string} */
+            type: "inference" | "management" | "service";
+            /** Format: date-time */
+            updated_at: string;
+            use_count: number;
+            user_id: number;
+        };
+        /** LineProblem */
+        LineProblem: {
+            line: number;
+            reason: string;
+        };
+        /** ListData[SampleFile] */
+        "ListData_tidemill.datagen.samples.contracts.SampleFile_": {
+            items: components["schemas"]["SampleFile"][];
+            next: string | null;
+            page: number;
+            page_size: number;
+            total: number | null;
+        };
+        /** ListData[SampleRow] */
+        "ListData_tidemill.datagen.samples.contracts.SampleRow_": {
+            items: components["schemas"]["SampleRow"][];
+            next: string | null;
+            page: number;
+            page_size: number;
+            total: number | null;
+        };
+        /** ListData[User] */
+        "ListData_tidemill.identity.routes_shapes.User_": {
+            items: components["schemas"]["User"][];
+            next: string | null;
+            page: number;
+            page_size: number;
+            total: number | null;
+        };
+        /** LocalModelList */
+        LocalModelList: {
+            models: components["schemas"]["LocalModelView"][];
+        };
+        /** LocalModelView */
+        LocalModelView: {
+            architecture: string;
+            chat_template: boolean;
+            context: number;
+            context_trained: number;
+            description: string;
+            detail: string;
+            embeddings: boolean;
+            error: string | null;
+            in_flight: number;
+            /** @default [] */
+            instances: components["schemas"]["InstanceView"][];
+            memory_estimate_bytes: number;
+            name: string;
+            parameters: number;
+            pid: number | null;
+            pinned: boolean;
+            port: number | null;
+            quantization: string;
+            queued: number;
+            rss_bytes: number | null;
+            size: string;
+            size_bytes: number;
+            slots: number;
+            /** @enum {string} */
+            status: "available" | "starting" | "running" | "stopping" | "failed";
+        };
+        /** LogPage */
+        LogPage: {
+            lines: string[];
+            name: string;
+            next: number;
+        };
+        /** Me */
+        Me: {
+            balance: number;
+            /** Format: date-time */
+            created_at: string;
+            email: string | null;
+            group: string;
+            id: number;
+            is_active: boolean;
+            is_admin: boolean;
+            /** @enum {string} */
+            role: "user" | "admin";
+            username: string;
+        };
+        /** ModelMetrics */
+        ModelMetrics: {
+            crashes: number;
+            in_flight: number;
+            instances: components["schemas"]["InstanceMetrics"][];
+            name: string;
+            queued: number;
+            served: number;
+            /** @enum {string} */
+            status: "available" | "starting" | "running" | "stopping" | "failed";
+        };
+        /** NewRows */
+        NewRows: {
+            items: {
+                [key: string]: unknown;
+            }[];
+        };
+        /** Part */
+        Part: {
+            error?: string | null;
+            latency_ms?: number | null;
+            ok: boolean;
+        };
+        /** PasswordChange */
+        PasswordChange: {
+            current_password: string;
+            new_password: string;
+        };
+        /** Profile */
+        Profile: {
+            balance: number;
+            /** Format: date-time */
+            created_at: string;
+            email: string | null;
+            group: string;
+            id: number;
+            is_active: boolean;
+            is_admin: boolean;
+            last_login_at: string | null;
+            /** @enum {string} */
+            role: "user" | "admin";
+            tokens: number;
+            /** Format: date-time */
+            updated_at: string;
+            usage: components["schemas"]["UsageSums"] | null;
+            username: string;
+        };
+        /** Readiness */
+        Readiness: {
+            draining: boolean;
+            parts: {
+                [key: string]: components["schemas"]["Part"];
+            };
+            ready: boolean;
+        };
+        /** Registered */
+        Registered: {
+            id: number;
+            is_active: boolean;
+            is_admin: boolean;
+            username: string;
+        };
+        /** Registration */
+        Registration: {
+            email?: string | null;
+            password: string;
+            username: string;
+        };
+        /** ResetPassword */
+        ResetPassword: {
+            password: string;
+            token: string;
+        };
+        /** ResetRequest */
+        ResetRequest: {
+            email: string;
+        };
+        /** RestList[AuditEntry] */
+        "RestList_tidemill.audit.contracts.AuditEntry_": {
+            items: components["schemas"]["AuditEntry"][];
+            next?: string | null;
+            total?: number;
+        };
+        /** RestList[KeyView] */
+        "RestList_tidemill.identity.contracts.KeyView_": {
+            items: components["schemas"]["KeyView"][];
+            next?: string | null;
+            total?: number;
+        };
+        /** SampleFile */
+        SampleFile: {
+            columns: string[];
+            content_type: string;
+            /** Format: date-time */
+            created_at: string;
+            encoding: string;
+            file_size: number;
+            filename: string;
+            id: number;
+            /** @enum {null|string} */
+            language_hint?: "zh" | "en" | null;
+            problem_count: number;
+            problems: components["schemas"]["LineProblem"][];
+            rows: number;
+            /** Format: date-time */
+            updated_at: string;
+            user_id: number;
+            version: number;
+        };
+        /** SampleRow */
+        SampleRow: {
+            data: {
+                [key: string]: unknown;
+            };
+            index: number;
+        };
+        /** SignedIn */
+        SignedIn: {
+            access_token: string;
+            token_type: string;
+            user: components["schemas"]["SignedInUser"];
+        };
+        /** SignedInUser */
+        SignedInUser: {
+            id: number;
+            is_admin: boolean;
+            username: string;
+        };
+        /** StrictCredentials */
+        StrictCredentials: {
+            password: string;
+            username: string;
+        };
+        /** StrictRegistration */
+        StrictRegistration: {
+            email?: string | null;
+            password: string;
+            username: string;
+        };
+        /** UsageSums */
+        UsageSums: {
+            request_tokens: number;
+            requests: number;
+            response_tokens: number;
+            total_tokens: number;
+        };
+        /** User */
+        User: {
+            /** Format: date-time */
+            created_at: string;
+            email: string | null;
+            group: string;
+            id: number;
+            is_active: boolean;
+            is_admin: boolean;
+            last_login_at: string | null;
+            /** @enum {string} */
+            role: "user" | "admin";
+            /** Format: date-time */
+            updated_at: string;
+            username: string;
+        };
+        /** UserPatch */
+        UserPatch: {
+            group?: string | null;
+            is_active?: boolean | null;
+            /** @enum {null|string} */
+            role?: "user" | "admin" | null;
+        };
+        /** Added */
+        XAdded: {
+            added: number;
+            rows: number;
+        };
+        /** Append */
+        XAppend: {
+            items: {
+                [key: string]: unknown;
+            }[];
+        };
+        /** Channel */
+        XChannel: {
+            base_url: string;
+            /** @enum {string} */
+            breaker: "closed" | "open" | "half_open";
+            config_id: number | null;
+            created_at: string | null;
+            defaults: {
+                [key: string]: unknown;
+            };
+            errors: number;
+            forward_trace: boolean;
+            id: number;
+            in_flight: number;
+            keys: components["schemas"]["XChannelKey"][];
+            last_error: string | null;
+            limit: number | null;
+            max_concurrent: number | null;
+            models: {
+                [key: string]: string;
+            };
+            name: string;
+            p50_ms: number | null;
+            p95_ms: number | null;
+            priority: number;
+            provider: string;
+            read_only: boolean;
+            requests: number;
+            rpm: number | null;
+            /** @enum {string} */
+            status: "enabled" | "disabled" | "auto_disabled" | "draining";
+            status_reason: string | null;
+            tags: string[];
+            timeout_s: number;
+            updated_at: string | null;
+            weight: number;
+        };
+        /** ChannelIn */
+        XChannelIn: {
+            base_url: string;
+            defaults: {
+                [key: string]: unknown;
+            };
+            forward_trace: boolean;
+            keys: string[];
+            max_concurrent?: number | null;
+            models: {
+                [key: string]: string;
+            } | string[];
+            name: string;
+            priority: number;
+            provider: string;
+            rpm?: number | null;
+            /** @enum {string} */
+            status: "enabled" | "disabled" | "auto_disabled" | "draining";
+            tags: string[];
+            timeout_s: number;
+            weight: number;
+        };
+        /** ChannelKey */
+        XChannelKey: {
+            last4: string;
+            status: string;
+        };
+        XChannelPatch: {
+            base_url?: string;
+            defaults?: {
+                [key: string]: unknown;
+            };
+            forward_trace?: boolean;
+            keys?: string[];
+            max_concurrent?: number | null;
+            models?: {
+                [key: string]: string;
+            } | string[];
+            name?: string;
+            priority?: number;
+            provider?: string;
+            rpm?: number | null;
+            /** @enum {string} */
+            status?: "enabled" | "disabled" | "auto_disabled" | "draining";
+            tags?: string[];
+            timeout_s?: number;
+            weight?: number;
+        };
+        /** ChannelTest */
+        XChannelTest: {
+            error: string | null;
+            latency_ms: number;
+            model: string | null;
+            ok: boolean;
+            status: number;
+        };
+        /** ConfirmIn */
+        XConfirmIn: {
+            filter?: components["schemas"]["XRowFilter"] | null;
+            ids?: number[] | null;
+            is_confirmed: boolean;
+        };
+        /** Credentials */
+        XCredentials: {
+            password: string;
+            username: string;
+        };
+        /** Deleted */
+        XDeleted: {
+            deleted: number;
+            rows: number;
+        };
+        /** FileIds */
+        XFileIds: {
+            file_ids: number[];
+        };
+        /** FilesDeleted */
+        XFilesDeleted: {
+            deleted: number;
+        };
+        /** GeneratedRow */
+        XGeneratedRow: {
+            attempts: number;
+            channel: string | null;
+            created_at: string;
+            data_content: string;
+            direction: string | null;
+            final_score: number | null;
+            generation_model: string | null;
+            id: number;
+            input_tokens: number;
+            is_confirmed: boolean;
+            item_no: number | null;
+            lineage: unknown;
+            model_score: number | null;
+            output_tokens: number;
+            retry_count: number;
+            review_note: string | null;
+            reviewed_at: string | null;
+            reviewer_id: number | null;
+            row_version: number;
+            rule_score: number | null;
+            rule_score_exact: number | null;
+            /** @enum {string} */
+            status: "accepted" | "below_threshold" | "needs_review" | "rejected";
+            task_id: string;
+            task_type: string | null;
+            updated_at: string;
+            user_id: number;
+        };
+        /** Indices */
+        XIndices: {
+            indices: number[];
+        };
+        /** Key */
+        XKey: {
+            budget: string | null;
+            concurrency: number | null;
+            created_at: string;
+            expires_at: string | null;
+            id: string;
+            last_used_at: string | null;
+            last4: string;
+            models: string[] | null;
+            name: string;
+            networks: string[] | null;
+            prefix: string;
+            revoked_at: string | null;
+            rpm: number | null;
+            scopes: string[];
+            /** @enum {string} */
+            status: "active" | "expired" | "revoked" | "rotated";
+            tags: string[];
+            tpm: number | null;
+            type: string;
+            updated_at: string;
+            use_count: number;
+            user_id: number;
+        };
+        /** KeyIn */
+        XKeyIn: {
+            budget?: (number | string) | null;
+            concurrency?: number | null;
+            expires_at?: string | null;
+            models?: string[] | null;
+            name: string;
+            networks?: string[] | null;
+            rpm?: number | null;
             scopes?: string[];
+            tpm?: number | null;
         };
         /** LocalLogs */
-        LocalLogs: {
+        XLocalLogs: {
             lines: string[];
             name: string;
             next: number;
         };
         /** LocalModel */
-        LocalModel: {
+        XLocalModel: {
             architecture: string | null;
             chat_template: boolean;
             context: number | null;
@@ -866,14 +1949,15 @@ export interface components {
             size: string;
             size_bytes: number;
             slots: number | null;
-            status: string;
+            /** @enum {string} */
+            status: "available" | "starting" | "running" | "stopping" | "failed";
         };
         /** LocalModels */
-        LocalModels: {
-            models: components["schemas"]["LocalModel"][];
+        XLocalModels: {
+            models: components["schemas"]["XLocalModel"][];
         };
         /** Me */
-        Me: {
+        XMe: {
             balance: number;
             email?: string | null;
             group?: string;
@@ -883,7 +1967,7 @@ export interface components {
             username: string;
         };
         /** Model */
-        Model: {
+        XModel: {
             description: string | null;
             id: number;
             is_active: boolean;
@@ -893,16 +1977,16 @@ export interface components {
             temperature: number | null;
             top_p: number | null;
         };
-        NewKey: components["schemas"]["Key"] & {
+        XNewKey: components["schemas"]["XKey"] & {
             key: string;
         };
         /** PasswordChange */
-        PasswordChange: {
+        XPasswordChange: {
             current_password: string;
             new_password: string;
         };
         /** PreviewRow */
-        PreviewRow: {
+        XPreviewRow: {
             final_score: number | null;
             messages: {
                 [key: string]: unknown;
@@ -918,35 +2002,36 @@ export interface components {
             status: string;
         };
         /** Problem */
-        Problem: {
+        XProblem: {
             line: number;
             reason: string;
         };
         /** Registration */
-        Registration: {
+        XRegistration: {
             email?: string | null;
             password: string;
             username: string;
         };
         /** ReviewIn */
-        ReviewIn: {
-            filter?: components["schemas"]["RowFilter"] | null;
+        XReviewIn: {
+            filter?: components["schemas"]["XRowFilter"] | null;
             ids?: number[] | null;
             note?: string | null;
             status: string;
         };
-        RowFilter: {
+        XRowFilter: {
             is_confirmed?: boolean;
             max_score?: number;
             min_score?: number;
             q?: string;
             sort?: string;
-            status?: string;
+            /** @enum {string} */
+            status?: "accepted" | "below_threshold" | "needs_review" | "rejected";
             task_id?: string;
             task_type?: string;
         };
         /** SampleFile */
-        SampleFile: {
+        XSampleFile: {
             columns: string[];
             content_type: string;
             created_at: string;
@@ -955,27 +2040,27 @@ export interface components {
             filename: string;
             id: number;
             problem_count: number;
-            problems: components["schemas"]["Problem"][];
+            problems: components["schemas"]["XProblem"][];
             rows: number;
             updated_at: string;
             user_id: number;
             version: number;
         };
         /** SampleRow */
-        SampleRow: {
+        XSampleRow: {
             data: {
                 [key: string]: unknown;
             };
             index: number;
         };
         /** Session */
-        Session: {
+        XSession: {
             expires_at: string;
             token: string;
-            user: components["schemas"]["SessionUser"];
+            user: components["schemas"]["XSessionUser"];
         };
         /** SessionUser */
-        SessionUser: {
+        XSessionUser: {
             email?: string | null;
             group?: string;
             id: number;
@@ -984,13 +2069,13 @@ export interface components {
             username: string;
         };
         /** Started */
-        Started: {
-            preview?: components["schemas"]["PreviewRow"][];
+        XStarted: {
+            preview?: components["schemas"]["XPreviewRow"][];
             status?: string;
             task_id?: string;
         };
         /** StartTask */
-        StartTask: {
+        XStartTask: {
             batch_size?: number;
             budget?: number | null;
             data_rounds?: number;
@@ -1012,7 +2097,7 @@ export interface components {
             variants_per_sample?: number;
         };
         /** TaskItem */
-        TaskItem: {
+        XTaskItem: {
             accepted: number;
             below_threshold: number;
             budget: string | null;
@@ -1038,12 +2123,12 @@ export interface components {
             status: string;
             task_id: string;
             task_type: string;
-            tokens: components["schemas"]["Tokens"];
+            tokens: components["schemas"]["XTokens"];
             total: number;
             user_id: number;
         };
         /** TaskService */
-        TaskService: {
+        XTaskService: {
             breaker: string;
             channel: string;
             done: number;
@@ -1054,7 +2139,7 @@ export interface components {
             p95_ms: number | null;
         };
         /** TaskStatus */
-        TaskStatus: {
+        XTaskStatus: {
             accepted: number;
             below_threshold: number;
             budget: string | null;
@@ -1076,17 +2161,17 @@ export interface components {
             result: string | null;
             retried: number;
             rows_per_s: number;
-            services: components["schemas"]["TaskService"][];
+            services: components["schemas"]["XTaskService"][];
             started_at: string;
             status: string;
             task_id: string;
             task_type: string;
-            tokens: components["schemas"]["Tokens"];
+            tokens: components["schemas"]["XTokens"];
             total: number;
             user_id: number;
         };
         /** TaskType */
-        TaskType: {
+        XTaskType: {
             description: string;
             example: unknown;
             input_fields: unknown;
@@ -1103,31 +2188,33 @@ export interface components {
             version: string;
         };
         /** TestIn */
-        TestIn: {
+        XTestIn: {
             model?: string | null;
         };
         /** Tokens */
-        Tokens: {
+        XTokens: {
             input: number;
             output: number;
         };
         /** Updated */
-        Updated: {
-            updated: number;
+        XUpdated: {
+            failed: unknown[];
+            items: components["schemas"]["XGeneratedRow"][];
+            ok: number;
         };
         /** UpdateIn */
-        UpdateIn: {
-            items: components["schemas"]["UpdateItem"][];
+        XUpdateIn: {
+            items: components["schemas"]["XUpdateItem"][];
         };
         /** UpdateItem */
-        UpdateItem: {
+        XUpdateItem: {
             data_content: unknown;
             id: number;
             row_version?: number;
         };
         /** Uploaded */
-        Uploaded: {
-            files: components["schemas"]["SampleFile"][];
+        XUploaded: {
+            files: components["schemas"]["XSampleFile"][];
         };
     };
     responses: never;
@@ -1155,20 +2242,25 @@ export interface operations {
                 content: {
                     "application/json": {
                         code: number;
-                        data: components["schemas"]["TaskStatus"] | null;
+                        data: components["schemas"]["XTaskStatus"] | null;
                         message: string;
                     };
                 };
             };
         };
     };
-    get_api_data_files: {
+    listUsers: {
         parameters: {
             query?: {
-                cursor?: string;
+                /** @description `next` of the page before; wins over `page`. */
+                cursor?: string | null;
+                is_active?: boolean | null;
+                /** @description Page of a small list, from 1. */
                 page?: number;
+                /** @description Entries a page, at most 200. */
                 page_size?: number;
-                q?: string;
+                q?: string | null;
+                role?: "user" | "admin" | null;
             };
             header?: never;
             path?: never;
@@ -1176,86 +2268,231 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.identity.routes_shapes.User_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: {
-                            items: components["schemas"]["SampleFile"][];
-                            next: string | null;
-                            page: number;
-                            page_size: number;
-                            total: number | null;
-                        };
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    get_api_data_files_file_id: {
+    deleteUser: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                file_id: number;
+                user_id: number;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        code: number;
-                        data: components["schemas"]["SampleFile"];
-                        message: string;
-                    };
+                    "application/json": components["schemas"]["Envelope_NoneType_"];
                 };
             };
-        };
-    };
-    delete_api_data_files_file_id: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                file_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
+            /** @description Bad request syntax or unsupported method */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        code: number;
-                        data: null;
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    get_api_data_files_file_id_content: {
+    ApiConvertFilesConvertFiles: {
         parameters: {
             query?: {
-                cursor?: string;
+                encoding?: string | null;
+                save?: boolean;
+                target_format?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiDataFilesListFiles: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
                 page?: number;
                 page_size?: number;
-                q?: string;
+                /** @description Text to look for, in any case. */
+                q?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.samples.contracts.SampleFile_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiDataFilesFileIdShowFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.samples.contracts.SampleFile_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiDataFilesFileIdDeleteFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_NoneType_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiDataFilesFileIdContentContent: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                page?: number;
+                page_size?: number;
+                /** @description Text to look for, in any case. */
+                q?: string | null;
             };
             header?: never;
             path: {
@@ -1265,28 +2502,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.samples.contracts.SampleRow_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: {
-                            items: components["schemas"]["SampleRow"][];
-                            next: string | null;
-                            page: number;
-                            page_size: number;
-                            total: number | null;
-                        };
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_data_files_file_id_content: {
+    ApiDataFilesFileIdContentAppendRows: {
         parameters: {
             query?: never;
             header?: never;
@@ -1297,28 +2539,42 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Append"];
+                "application/json": components["schemas"]["NewRows"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.samples.contracts.Changed_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["Added"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    put_api_data_files_file_id_content_index: {
+    ApiDataFilesFileIdContentIndexReplaceRow: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The version you looked at; another one answers 409. */
+                version?: number | null;
+            };
             header?: never;
             path: {
                 file_id: number;
@@ -1334,52 +2590,194 @@ export interface operations {
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.samples.contracts.SampleRow_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["SampleRow"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    delete_api_data_files_file_id_content_batch: {
+    ApiDataFilesFileIdContentBatchDeleteRows: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Positions, by commas, instead of a body. */
+                indices?: string | null;
+                /** @description The version you looked at; another one answers 409. */
+                version?: number | null;
+            };
             header?: never;
             path: {
                 file_id: number;
             };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Indices"];
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.samples.contracts.Changed_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["Deleted"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_data_files_batch_delete: {
+    ApiDataFilesFileIdDownloadDownload: {
+        parameters: {
+            query?: {
+                /** @description `utf-8-sig` puts a byte order mark in front, for Excel. */
+                encoding?: string | null;
+            };
+            header?: never;
+            path: {
+                file_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiDataFilesFileIdDownloadCsvDownloadCsv: {
+        parameters: {
+            query?: {
+                /** @description `utf-8-sig` puts a byte order mark in front, for Excel. */
+                encoding?: string | null;
+            };
+            header?: never;
+            path: {
+                file_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiDataFilesBatchConvertBatchConvert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConvertIds"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.samples.contracts.FilesAnswer_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiDataFilesBatchDeleteBatchDelete: {
         parameters: {
             query?: never;
             header?: never;
@@ -1392,22 +2790,33 @@ export interface operations {
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.samples.routes.BatchOutcome_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["FilesDeleted"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_data_files_upload: {
+    ApiDataFilesBatchDownloadBatchDownload: {
         parameters: {
             query?: never;
             header?: never;
@@ -1416,22 +2825,68 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "multipart/form-data": {
-                    files?: string[];
-                };
+                "application/json": components["schemas"]["FileIds"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Stream Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["Uploaded"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiDataFilesUploadUpload: {
+        parameters: {
+            query?: {
+                encoding?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.samples.contracts.SampleFile_tidemill.datagen.samples.contracts.FilesAnswer_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
@@ -1467,7 +2922,7 @@ export interface operations {
                     "application/json": {
                         code: number;
                         data: {
-                            items: components["schemas"]["GeneratedRow"][];
+                            items: components["schemas"]["XGeneratedRow"][];
                             next: string | null;
                             page: number;
                             page_size: number;
@@ -1488,7 +2943,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ConfirmIn"];
+                "application/json": components["schemas"]["XConfirmIn"];
             };
         };
         responses: {
@@ -1500,7 +2955,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         code: number;
-                        data: components["schemas"]["Updated"];
+                        data: components["schemas"]["XUpdated"];
                         message: string;
                     };
                 };
@@ -1516,7 +2971,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ReviewIn"];
+                "application/json": components["schemas"]["XReviewIn"];
             };
         };
         responses: {
@@ -1528,7 +2983,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         code: number;
-                        data: components["schemas"]["Updated"];
+                        data: components["schemas"]["XUpdated"];
                         message: string;
                     };
                 };
@@ -1544,7 +2999,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["UpdateIn"];
+                "application/json": components["schemas"]["XUpdateIn"];
             };
         };
         responses: {
@@ -1556,14 +3011,53 @@ export interface operations {
                 content: {
                     "application/json": {
                         code: number;
-                        data: components["schemas"]["Updated"];
+                        data: components["schemas"]["XUpdated"];
                         message: string;
                     };
                 };
             };
         };
     };
-    post_api_logout: {
+    login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.identity.routes_shapes.SignedIn_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    logout: {
         parameters: {
             query?: never;
             header?: never;
@@ -1572,22 +3066,18 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        code: number;
-                        data: null;
-                        message: string;
-                    };
+                    "application/json": components["schemas"]["Envelope_NoneType_"];
                 };
             };
         };
     };
-    get_api_me: {
+    me: {
         parameters: {
             query?: never;
             header?: never;
@@ -1596,17 +3086,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        code: number;
-                        data: components["schemas"]["Me"];
-                        message: string;
-                    };
+                    "application/json": components["schemas"]["Envelope_tidemill.identity.routes_shapes.Me_"];
                 };
             };
         };
@@ -1633,7 +3119,7 @@ export interface operations {
                     "application/json": {
                         code: number;
                         data: {
-                            items: components["schemas"]["Model"][];
+                            items: components["schemas"]["XModel"][];
                             next: string | null;
                             page: number;
                             page_size: number;
@@ -1663,6 +3149,45 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Registration"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.identity.routes_shapes.Registered_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
@@ -1750,7 +3275,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         code: number;
-                        data: components["schemas"]["TaskStatus"];
+                        data: components["schemas"]["XTaskStatus"];
                         message: string;
                     };
                 };
@@ -1766,7 +3291,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StartTask"];
+                "application/json": components["schemas"]["XStartTask"];
             };
         };
         responses: {
@@ -1778,7 +3303,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         code: number;
-                        data: components["schemas"]["Started"];
+                        data: components["schemas"]["XStarted"];
                         message: string;
                     };
                 };
@@ -1804,7 +3329,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         code: number;
-                        data: components["schemas"]["TaskStatus"];
+                        data: components["schemas"]["XTaskStatus"];
                         message: string;
                     };
                 };
@@ -1830,7 +3355,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         code: number;
-                        data: components["schemas"]["TaskStatus"];
+                        data: components["schemas"]["XTaskStatus"];
                         message: string;
                     };
                 };
@@ -1855,7 +3380,7 @@ export interface operations {
                     "application/json": {
                         code: number;
                         data: {
-                            items: components["schemas"]["TaskType"][];
+                            items: components["schemas"]["XTaskType"][];
                         };
                         message: string;
                     };
@@ -1913,13 +3438,65 @@ export interface operations {
                     "application/json": {
                         code: number;
                         data: {
-                            items: components["schemas"]["TaskItem"][];
+                            items: components["schemas"]["XTaskItem"][];
                             next: string | null;
                             page: number;
                             page_size: number;
                             total: number | null;
                         };
                         message: string;
+                    };
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                action?: string | null;
+                /** @description Who acted, by user id. */
+                actor_id?: number | null;
+                actor_name?: string | null;
+                address?: string | null;
+                /** @description `next` of the page before; wins over `page`. */
+                cursor?: string | null;
+                object_id?: string | null;
+                object_type?: string | null;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+                result?: "ok" | "refused" | null;
+                /** @description Entries from this moment on; without a zone: UTC. */
+                since?: string | null;
+                /** @description Entries before this moment; without a zone: UTC. */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.audit.contracts.AuditEntry_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
@@ -1945,7 +3522,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        items: components["schemas"]["Channel"][];
+                        items: components["schemas"]["XChannel"][];
                         next: string | null;
                         total: number | null;
                     };
@@ -1962,7 +3539,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ChannelIn"];
+                "application/json": components["schemas"]["XChannelIn"];
             };
         };
         responses: {
@@ -1972,7 +3549,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Channel"];
+                    "application/json": components["schemas"]["XChannel"];
                 };
             };
         };
@@ -1994,7 +3571,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Channel"];
+                    "application/json": components["schemas"]["XChannel"];
                 };
             };
         };
@@ -2030,7 +3607,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ChannelPatch"];
+                "application/json": components["schemas"]["XChannelPatch"];
             };
         };
         responses: {
@@ -2040,7 +3617,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Channel"];
+                    "application/json": components["schemas"]["XChannel"];
                 };
             };
         };
@@ -2062,7 +3639,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Channel"];
+                    "application/json": components["schemas"]["XChannel"];
                 };
             };
         };
@@ -2084,7 +3661,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Channel"];
+                    "application/json": components["schemas"]["XChannel"];
                 };
             };
         };
@@ -2106,7 +3683,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Channel"];
+                    "application/json": components["schemas"]["XChannel"];
                 };
             };
         };
@@ -2122,7 +3699,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TestIn"];
+                "application/json": components["schemas"]["XTestIn"];
             };
         };
         responses: {
@@ -2132,12 +3709,53 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ChannelTest"];
+                    "application/json": components["schemas"]["XChannelTest"];
                 };
             };
         };
     };
-    post_api_v1_auth_login: {
+    patchUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserPatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    authForgot: {
         parameters: {
             query?: never;
             header?: never;
@@ -2146,22 +3764,96 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Credentials"];
+                "application/json": components["schemas"]["ResetRequest"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request accepted, processing continues off-line */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    authLogin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StrictCredentials"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": components["schemas"]["AccountSession"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    post_api_v1_auth_password: {
+    authLogout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": null;
+                };
+            };
+        };
+    };
+    authPassword: {
         parameters: {
             query?: never;
             header?: never;
@@ -2174,88 +3866,73 @@ export interface operations {
             };
         };
         responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    post_api_v1_auth_refresh: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": components["schemas"]["AccountSession"];
                 };
             };
-        };
-    };
-    post_api_v1_auth_register: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Registration"];
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-        };
-    };
-    get_api_v1_keys: {
-        parameters: {
-            query?: {
-                cursor?: string;
-                page_size?: number;
-                q?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
+            /** @description Bad request syntax or unsupported method */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        items: components["schemas"]["Key"][];
-                        next: string | null;
-                        total: number | null;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_v1_keys: {
+    authProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+        };
+    };
+    authRefresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountSession"];
+                };
+            };
+        };
+    };
+    authRegister: {
         parameters: {
             query?: never;
             header?: never;
@@ -2264,42 +3941,157 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["KeyIn"];
+                "application/json": components["schemas"]["StrictRegistration"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Document created, URL follows */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NewKey"];
+                    "application/json": components["schemas"]["AccountSession"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    delete_api_v1_keys_key_id: {
+    authReset: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                key_id: string;
-            };
+            path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetPassword"];
+            };
+        };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
         };
     };
-    post_api_v1_keys_key_id_revoke: {
+    listKeys: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before; wins over `page`. */
+                cursor?: string | null;
+                /** @description Page of a small list, from 1. */
+                page?: number;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+                q?: string | null;
+                status?: "active" | "expired" | "revoked" | "rotated" | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.identity.contracts.KeyView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRequest"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedKey"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getKey: {
         parameters: {
             query?: never;
             header?: never;
@@ -2310,18 +4102,146 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Key"];
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    get_api_v1_models: {
+    deleteKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    patchKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyPatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1ModelsListModels: {
         parameters: {
             query?: never;
             header?: never;
@@ -2330,21 +4250,60 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LocalModels"];
+                    "application/json": components["schemas"]["LocalModelList"];
                 };
             };
         };
     };
-    get_api_v1_models_name_logs: {
+    ApiV1ModelsNameGetModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalModelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1ModelsNameLogsModelLogs: {
         parameters: {
             query?: {
+                /** @description Only lines after this number: `next` of the last answer. */
                 after?: number;
+                /** @description How many of the last lines. */
                 lines?: number;
             };
             header?: never;
@@ -2355,18 +4314,70 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LocalLogs"];
+                    "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    post_api_v1_models_name_start: {
+    ApiV1ModelsNameMetricsModelMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelMetrics"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1ModelsNameStartStartModel: {
         parameters: {
             query?: {
                 wait?: boolean;
@@ -2379,18 +4390,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LocalModel"];
+                    "application/json": components["schemas"]["LocalModelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    post_api_v1_models_name_stop: {
+    ApiV1ModelsNameStopStopModel: {
         parameters: {
             query?: {
                 wait?: boolean;
@@ -2403,13 +4429,88 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LocalModel"];
+                    "application/json": components["schemas"]["LocalModelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    HealthHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    ReadyzReadyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    StartupzStartupz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
                 };
             };
         };

@@ -5,10 +5,10 @@ import { formatMs, formatNumber } from "@/shared/format";
 import { Meter } from "@/ui/progress";
 import { StateBadge, type Tone } from "@/ui/state";
 
-const BREAKER: Record<string, { tone: Tone; word: "closed" | "open" | "half_open" }> = {
+const BREAKER: Record<string, { tone: Tone; word: "closed" | "open" | "halfOpen" }> = {
   closed: { tone: "done", word: "closed" },
   open: { tone: "failed", word: "open" },
-  half_open: { tone: "warn", word: "half_open" },
+  half_open: { tone: "warn", word: "halfOpen" },
 };
 
 export function Lanes({ services }: { services: readonly TaskService[] }) {

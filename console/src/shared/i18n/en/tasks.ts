@@ -50,7 +50,7 @@ export default {
     done: "Done",
     errors: "Errors",
     p95: "p95",
-    breaker: { closed: "Healthy", open: "Breaker open", half_open: "Probing" },
+    breaker: { closed: "Healthy", open: "Breaker open", halfOpen: "Probing" },
   },
   rowsTitle: "Just accepted",
   noRows: "Rows appear here as they are accepted, newest first.",

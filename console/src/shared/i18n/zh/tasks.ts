@@ -49,7 +49,7 @@ export default {
     done: "完成",
     errors: "错误",
     p95: "p95",
-    breaker: { closed: "正常", open: "熔断", half_open: "试探" },
+    breaker: { closed: "正常", open: "熔断", halfOpen: "试探" },
   },
   rowsTitle: "刚接受的行",
   noRows: "接受的行会逐条出现在这里，最新的在最上面。",
