@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -18,8 +18,7 @@ from tidemill.platform.db import Database
 from tidemill.platform.secrets import Keyring, SecretBox
 from tidemill.platform.settings.groups.gateway import GatewaySettings
 from tidemill.relay.app import RelayContext
-from tidemill.relay.channel_rows import ChannelWish
-from tidemill.relay.contracts import ChannelView
+from tidemill.relay.contracts import ChannelView, ChannelWish
 from tidemill.relay.ports import CallerLimits, LocalLeases
 
 ADMIN = AdminScope(1)
@@ -89,7 +88,7 @@ class Rig:
     async def channel(self, service: Upstream | str, name: str = "one", **fields: Any) -> ChannelView:
         """Add a channel that carries ``m`` as ``upstream-model``, unless told otherwise."""
         url = service if isinstance(service, str) else service.url
-        wish = {"models": {"m": "upstream-model"}, "keys": ["sk-upstream-secret"], **fields}
+        wish: dict[str, Any] = {"models": {"m": "upstream-model"}, "keys": ["sk-upstream-secret"], **fields}
         return await self.context.channels.create(ADMIN, ChannelWish(name=name, base_url=url, **wish), None)
 
     def post(
@@ -117,7 +116,7 @@ class _Embedded(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
+async def served(app: Any) -> AsyncGenerator[str]:
     """Serve an ASGI application on a free loopback port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -138,7 +137,7 @@ async def relay_rig(
     limits_of: Callable[[Actor], CallerLimits] | None = None,
     leases: LocalLeases | None = None,
     **settings: Any,
-) -> AsyncIterator[Rig]:
+) -> AsyncGenerator[Rig]:
     """Run a relay over ``db``; ``settings`` are those of the gateway."""
     ledger = Ledger()
     context = RelayContext(

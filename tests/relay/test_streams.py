@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -214,7 +215,7 @@ async def test_after_a_keep_alive_another_channel_still_takes_over(memory_databa
     [({"first_token_timeout_s": 0.1}, False, 504), ({"idle_timeout_s": 0.1}, True, 200)],
 )
 async def test_a_stalled_stream_is_given_up(
-    memory_database: Database, services: Start, settings: dict[str, float], content: bool, status: int
+    memory_database: Database, services: Start, settings: dict[str, Any], *, content: bool, status: int
 ) -> None:
     hung_up = asyncio.Event()
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,7 +32,7 @@ def chunk(content: str | None = None, finish: str | None = None, **fields: Any) 
 
 
 ROLE = chunk() | {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
-USAGE = chunk() | {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}
+USAGE: dict[str, Any] = chunk() | {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}
 
 
 class Request:
@@ -183,7 +183,7 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
 
 
 @asynccontextmanager
-async def upstream(otherwise: Script = answers) -> AsyncIterator[Upstream]:
+async def upstream(otherwise: Script = answers) -> AsyncGenerator[Upstream]:
     """Run a service while the block lasts."""
     service = Upstream(otherwise)
     tasks: set[asyncio.Task[None]] = set()

@@ -45,28 +45,28 @@ class Meter:
 
     def start(self) -> None:
         """Begin to take the journal into the database; also what earlier processes left behind."""
-        pump = self._open()
+        pump, _ = self._open()
         self._tasks.spawn("usage pump", pump.run())
 
-    def _open(self) -> UsagePump:
-        if self._pump is None:
+    def _open(self) -> tuple[UsagePump, JournalWriter]:
+        if self._pump is None or self._writer is None:
             self._writer = JournalWriter(self._folder, fsync=self._fsync)
             self._pump = UsagePump(self._db, self._folder, self._writer, interval_s=self._interval_s)
             self._pump.on_batch = _recorded.inc
-        return self._pump
+        return self._pump, self._writer
 
     def record(self, event: UsageEvent) -> None:
         """Keep ``event``, exactly once, even if the process is killed right after this returns.
 
-        Never raises for a disk or database that is away; call ``start`` first.
+        Never raises for a disk or database that is away. Without ``start`` it stays in the journal until ``flush``,
+        ``close`` or another process takes it.
         """
-        if self._writer is None or self._pump is None:
-            raise RuntimeError("Meter.start comes before Meter.record")
-        self._writer.append(encode_event(event))
-        if self._writer.held or self._writer.lost:
-            _held.set(self._writer.held)
-            _lost.set(self._writer.lost)
-        self._pump.wake()
+        pump, writer = self._open()
+        writer.append(encode_event(event))
+        if writer.held or writer.lost:
+            _held.set(writer.held)
+            _lost.set(writer.lost)
+        pump.wake()
         for listener in self._listeners:
             listener(event)
 
@@ -76,7 +76,7 @@ class Meter:
 
     async def flush(self) -> None:
         """Bring everything recorded so far into the database before this returns."""
-        await self._open().drain()
+        await self._open()[0].drain()
 
     async def close(self) -> None:
         """Stop, with everything recorded in the database if it can be reached, else in the journal for the next."""

@@ -14,9 +14,8 @@ from tidemill.relay import repository
 from tidemill.relay.asgi import RelayApp, no_limits
 from tidemill.relay.breaker import Breaker
 from tidemill.relay.callers import Callers
-from tidemill.relay.channel_rows import ChannelWish
 from tidemill.relay.config_service import ModelConfigService
-from tidemill.relay.contracts import ChannelView
+from tidemill.relay.contracts import ChannelView, ChannelWish
 from tidemill.relay.facade import Relay
 from tidemill.relay.house import House
 from tidemill.relay.pipeline.exchange import Patience

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw
 
 from tidemill.kernel.errors import BadInput
 from tidemill.platform.db import Row
 from tidemill.platform.http import check_address
 from tidemill.relay.channel_state import P50, P95, ChannelState
-from tidemill.relay.contracts import ChannelKeyView, ChannelStatus, ChannelView
+from tidemill.relay.contracts import ChannelChange, ChannelKeyView, ChannelView, ChannelWish, Models
 from tidemill.relay.snapshot import Channel, root_of
 
 MAX_NAME = 200
@@ -22,50 +22,6 @@ _SHORT = 50
 _MAX_MODEL_NAME = 500
 _MOST = 1_000_000_000
 MAX_TIMEOUT_S = 86_400.0
-
-Models = dict[str, str] | list[str]
-
-
-class ChannelWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A channel to be made. ``models``: public name → name at the service; a list means equal names.
-
-    ``weight`` 0 takes no traffic; a higher ``priority`` is asked first; ``max_concurrent`` and ``rpm`` absent: the
-    setting's default and no limit. ``defaults``: request fields used where a client sets none.
-    """
-
-    name: str
-    base_url: str
-    models: Models
-    provider: str = "openai"
-    keys: list[str] = []
-    priority: int = 0
-    weight: int = 1
-    max_concurrent: int | None = None
-    rpm: int | None = None
-    timeout_s: float = 600.0
-    defaults: dict[str, Any] = {}
-    forward_trace: bool = True
-    status: ChannelStatus = "enabled"
-    tags: list[str] = []
-
-
-class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to change of a channel; what is absent stays. ``keys`` replaces all keys."""
-
-    name: str | UnsetType = UNSET
-    base_url: str | UnsetType = UNSET
-    models: Models | UnsetType = UNSET
-    provider: str | UnsetType = UNSET
-    keys: list[str] | UnsetType = UNSET
-    priority: int | UnsetType = UNSET
-    weight: int | UnsetType = UNSET
-    max_concurrent: int | UnsetType | None = UNSET
-    rpm: int | UnsetType | None = UNSET
-    timeout_s: float | UnsetType = UNSET
-    defaults: dict[str, Any] | UnsetType = UNSET
-    forward_trace: bool | UnsetType = UNSET
-    status: ChannelStatus | UnsetType = UNSET
-    tags: list[str] | UnsetType = UNSET
 
 
 def given(change: ChannelWish | ChannelChange) -> dict[str, Any]:

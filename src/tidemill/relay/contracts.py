@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 BreakerState = Literal["closed", "open", "half_open"]
 ChannelStatus = Literal["enabled", "disabled", "auto_disabled", "draining"]
+Models = dict[str, str] | list[str]
 Surface = str  # who asks: "relay" (/v1), "model-call", "local-chat", "datagen", …
 
 
@@ -141,3 +142,52 @@ class ChannelTest(Struct, frozen=True):
     status: int
     error: str | None = None
     model: str | None = None
+
+
+class ChannelWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A channel to be made. ``models``: public name → name at the service; a list means equal names.
+
+    ``weight`` 0 takes no traffic; a higher ``priority`` is asked first; ``max_concurrent`` and ``rpm`` absent: the
+    setting's default and no limit. ``defaults``: request fields used where a client sets none.
+    """
+
+    name: str
+    base_url: str
+    models: Models
+    provider: str = "openai"
+    keys: list[str] = []
+    priority: int = 0
+    weight: int = 1
+    max_concurrent: int | None = None
+    rpm: int | None = None
+    timeout_s: float = 600.0
+    defaults: dict[str, Any] = {}
+    forward_trace: bool = True
+    status: ChannelStatus = "enabled"
+    tags: list[str] = []
+
+
+class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a channel; what is absent stays. ``keys`` replaces all keys."""
+
+    name: str | UnsetType = UNSET
+    base_url: str | UnsetType = UNSET
+    models: Models | UnsetType = UNSET
+    provider: str | UnsetType = UNSET
+    keys: list[str] | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    weight: int | UnsetType = UNSET
+    max_concurrent: int | UnsetType | None = UNSET
+    rpm: int | UnsetType | None = UNSET
+    timeout_s: float | UnsetType = UNSET
+    defaults: dict[str, Any] | UnsetType = UNSET
+    forward_trace: bool | UnsetType = UNSET
+    status: ChannelStatus | UnsetType = UNSET
+    tags: list[str] | UnsetType = UNSET
+
+
+class ChannelImport(Struct, frozen=True):
+    """What an import did, by channel name."""
+
+    created: list[str]
+    changed: list[str]

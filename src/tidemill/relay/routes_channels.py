@@ -8,8 +8,7 @@ from msgspec import Struct
 
 from tidemill.kernel.actor import Actor
 from tidemill.platform.web import RestList, administrator
-from tidemill.relay.channel_rows import ChannelChange, ChannelWish
-from tidemill.relay.contracts import ChannelTest, ChannelView
+from tidemill.relay.contracts import ChannelChange, ChannelTest, ChannelView, ChannelWish
 from tidemill.relay.service import ChannelService
 
 _PATH = "/api/v1/admin/channels"

@@ -10,8 +10,6 @@ from tidemill.kernel.errors import BadInput
 from tidemill.platform.db import Reader, Row, Writer
 from tidemill.relay import repository
 from tidemill.relay.channel_rows import (
-    ChannelChange,
-    ChannelWish,
     channel_of,
     channel_view,
     checked_columns,
@@ -20,7 +18,14 @@ from tidemill.relay.channel_rows import (
     local_view,
 )
 from tidemill.relay.channel_test import try_channel
-from tidemill.relay.contracts import ChannelStatus, ChannelTest, ChannelView
+from tidemill.relay.contracts import (
+    ChannelChange,
+    ChannelImport,
+    ChannelStatus,
+    ChannelTest,
+    ChannelView,
+    ChannelWish,
+)
 from tidemill.relay.errors import ChannelManagedElsewhere, ChannelNameTaken, ChannelNotFound
 from tidemill.relay.house import House
 from tidemill.relay.repository import OwnerScope
@@ -30,6 +35,21 @@ from tidemill.relay.sync import Sync
 # What an administrator may set on a channel that a model configuration owns; the rest comes from there.
 _FREE_FIELDS = frozenset({"priority", "weight", "rpm", "tags", "status", "forward_trace"})
 _OWNER = "model configuration / 模型配置"
+_EXPORTED = (
+    "name",
+    "provider",
+    "base_url",
+    "models",
+    "priority",
+    "weight",
+    "max_concurrent",
+    "rpm",
+    "timeout_s",
+    "defaults",
+    "forward_trace",
+    "status",
+    "tags",
+)
 
 
 class ChannelService:
@@ -63,41 +83,78 @@ class ChannelService:
 
     async def create(self, scope: OwnerScope, wish: ChannelWish, actor: Actor | None) -> ChannelView:
         """Make a channel; raises BadInput naming the field, ChannelNameTaken."""
+        async with self._house.db.write() as w:
+            view = await self._add(w, scope, wish, actor)
+        await self._sync.load()
+        return await self.get(scope, view.id)
+
+    async def _add(self, w: Writer, scope: OwnerScope, wish: ChannelWish, actor: Actor | None) -> ChannelView:
         columns = checked_columns(given(wish), allow_private=self._house.allow_private)
         keys = checked_keys(wish.keys)
         now = clock.now()
-        async with self._house.db.write() as w:
-            await self._name_free(w, scope, columns["name"], None)
-            channel_id = await repository.add_channel(w, scope, {**columns, "created_at": now, "updated_at": now})
-            await repository.replace_keys(w, scope, channel_id, self._house.vault.key_rows(channel_id, keys))
-            view = await self._view(w, scope, channel_id)
-            await self._audit(w, actor, "channel.create", channel_id, {"after": _told(view)})
-        await self._sync.load()
-        return await self.get(scope, view.id)
+        await self._name_free(w, scope, columns["name"], None)
+        channel_id = await repository.add_channel(w, scope, {**columns, "created_at": now, "updated_at": now})
+        await repository.replace_keys(w, scope, channel_id, self._house.vault.key_rows(channel_id, keys))
+        view = await self._view(w, scope, channel_id)
+        await self._audit(w, actor, "channel.create", channel_id, {"after": _told(view)})
+        return view
 
     async def change(
         self, scope: OwnerScope, channel_id: int, wanted: ChannelChange, actor: Actor | None
     ) -> ChannelView:
         """Change a channel; raises ChannelNotFound, BadInput, ChannelNameTaken, ChannelManagedElsewhere."""
-        fields = given(wanted)
-        columns = checked_columns(fields, allow_private=self._house.allow_private)
-        keys = checked_keys(fields["keys"]) if "keys" in fields else None
         self._refuse_local(channel_id)
         async with self._house.db.write() as w:
-            before = await self._view(w, scope, channel_id)
-            if before.config_id is not None and not fields.keys() <= _FREE_FIELDS:
-                raise ChannelManagedElsewhere(owner=_OWNER)
-            if "name" in columns:
-                await self._name_free(w, scope, columns["name"], channel_id)
-            if "status" in columns:
-                columns["status_reason"] = None
-            await repository.change_channel(w, scope, channel_id, {**columns, "updated_at": clock.now()})
-            if keys is not None:
-                await repository.replace_keys(w, scope, channel_id, self._house.vault.key_rows(channel_id, keys))
-            after = await self._view(w, scope, channel_id)
-            await self._audit(w, actor, "channel.change", channel_id, {"before": _told(before), "after": _told(after)})
+            await self._alter(w, scope, channel_id, wanted, actor)
         await self._sync.load()
         return await self.get(scope, channel_id)
+
+    async def _alter(
+        self, w: Writer, scope: OwnerScope, channel_id: int, wanted: ChannelChange, actor: Actor | None
+    ) -> None:
+        fields = given(wanted)
+        columns = checked_columns(fields, allow_private=self._house.allow_private)
+        before = await self._view(w, scope, channel_id)
+        if before.config_id is not None and not fields.keys() <= _FREE_FIELDS:
+            raise ChannelManagedElsewhere(owner=_OWNER)
+        if "name" in columns:
+            await self._name_free(w, scope, columns["name"], channel_id)
+        if "status" in columns:
+            columns["status_reason"] = None
+        await repository.change_channel(w, scope, channel_id, {**columns, "updated_at": clock.now()})
+        if "keys" in fields:
+            rows = self._house.vault.key_rows(channel_id, checked_keys(fields["keys"]))
+            await repository.replace_keys(w, scope, channel_id, rows)
+        after = await self._view(w, scope, channel_id)
+        await self._audit(w, actor, "channel.change", channel_id, {"before": _told(before), "after": _told(after)})
+
+    async def import_all(
+        self, scope: OwnerScope, wishes: Sequence[ChannelChange], actor: Actor | None
+    ) -> ChannelImport:
+        """Make or change channels by name, all or none; what an entry leaves out stays as it is (keys above all).
+
+        Raises BadInput naming what a new channel lacks, and whatever ``create`` and ``change`` raise.
+        """
+        report = ChannelImport([], [])
+        async with self._house.db.write() as w:
+            for wish in wishes:  # an administrator's file: tens of entries
+                if not isinstance(wish.name, str):
+                    raise BadInput.of("name", "is missing")
+                known = await repository.channel_named(w, scope, wish.name.strip())
+                if known is None:
+                    await self._add(w, scope, _as_new(wish), actor)
+                    report.created.append(wish.name)
+                else:
+                    await self._alter(w, scope, known["id"], wish, actor)
+                    report.changed.append(wish.name)
+        await self._sync.load()
+        return report
+
+    async def export(self, scope: OwnerScope) -> list[dict[str, Any]]:
+        """Return what ``import_all`` takes, without keys; what configurations and local models own is left out."""
+        async with self._house.db.read() as r:
+            rows = await repository.all_channels(r, scope)
+        return [{name: row[name] for name in _EXPORTED} for row in rows if row["config_id"] is None]
 
     async def set_status(
         self, scope: OwnerScope, channel_id: int, status: ChannelStatus, actor: Actor | None
@@ -166,6 +223,14 @@ class ChannelService:
     ) -> None:
         await record(w, actor=actor, action=action, object_type="channel", object_id=channel_id, details=details)
         w.changed(repository.TOPIC)
+
+
+def _as_new(change: ChannelChange) -> ChannelWish:
+    fields = given(change)
+    for name in ("base_url", "models"):
+        if name not in fields:
+            raise BadInput.of(name, f"is missing; {fields['name']} is a new channel")
+    return ChannelWish(**fields)
 
 
 def _matches(view: ChannelView, q: str) -> bool:
