@@ -19,7 +19,7 @@ CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello, tell me a
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the server under test has no event to wait for
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -34,7 +34,7 @@ _NEAREST = 3
 _EXCERPT_CHARS = 200
 _CJK_SHINGLE, _LATIN_SHINGLE = 3, 5
 _CJK = re.compile(r"[\u3400-\u9fff]")
-_NAMES = frozenset({"role", "type", "label", "intent", "polarity", "kind", "name"})
+_NOT_PROSE = frozenset({"role", "type", "label", "intent", "polarity", "kind", "name", "schema", "tools", "parameters"})
 
 
 class Novelty(Struct, frozen=True):
@@ -59,6 +59,10 @@ class NoveltyIndex:
         self._rows: dict[int, _Row] = {}
         self._postings: dict[int, list[int]] = {}
         self._next = 0
+
+    def __len__(self) -> int:
+        """Return how many sketches are kept."""
+        return len(self._rows)
 
     def check(self, text: str, own: Hashable | None = None) -> Novelty:
         """Compare ``text`` with everything added except the row whose key is ``own``; adds nothing."""
@@ -130,15 +134,16 @@ class _Row(Struct, frozen=True):
 
 
 def text_of(output: Any) -> str:
-    """Return the prose of a row: its strings in order, without names of labels and without what was said before."""
+    """Return the prose of a row: its strings in order, without names, schemas and what was said before."""
     said = ""
-    for leaf in leaves(output, _NAMES):
+    for leaf in leaves(output, _NOT_PROSE):
         text = leaf.strip()
         if text and text not in said:
             said += ("\n" if said else "") + text
     return said
 
 
+@lru_cache(maxsize=256)  # the checks of one row ask for the same few texts again and again
 def normalized(text: str) -> str:
     """Return letters and digits only, in NFKC and folded case: what two copies of one text have in common."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))

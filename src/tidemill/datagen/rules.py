@@ -31,6 +31,7 @@ WEIGHTS: Mapping[str, float] = {
     "task": 0.20,
 }
 NEAR_DUPLICATE = 0.85
+_ALIKE_IN_PART = 0.60
 _WEAK = 0.5  # a check below this is named among the reasons
 
 _META = re.compile(
@@ -125,7 +126,7 @@ def _checks(row: RowContext, said: str, novelty: Novelty | None) -> dict[str, fl
         "language": _language("\n".join(row.text(path) for path in rules.language), row.lang),
         "direction": _direction(row.direction, "\n".join(leaves(row.output)), row.lang) if row.direction else None,
         "novelty": _falling(novelty.max_jaccard, 0.50, 0.85) if novelty and novelty.measured else None,
-        "novelty_to_sample": _falling(jaccard(prose, said), 0.60, 0.95) if said else None,
+        "novelty_to_sample": _newness(prose, said) if said else None,
         "repetition": _repetition(prose, row.lang),
         "task": sum(SOFT[name](row) for name in rules.soft) / len(rules.soft) if rules.soft else None,
     }
@@ -154,7 +155,7 @@ def _length(row: RowContext) -> float | None:
         if column is None:
             continue
         short, long = row.profile.lengths[column]
-        low, high, size = 0.5 * short, 2.0 * long, len(row.text(path).strip())
+        low, high, size = 0.5 * short, max(1.0, 2.0 * long), len(row.text(path).strip())
         if size < low:
             marks.append(max(0.0, (size - 0.5 * low) / (0.5 * low)))
         else:
@@ -180,6 +181,14 @@ def _direction(direction: str, text: str, lang: Lang) -> float:
         words = {re.sub(r"(?:ing|ed|es|s)$", "", word) for word in re.findall(r"[a-z0-9]+", direction.casefold())}
         pieces = {word for word in words if len(word) > 2} or {wanted}  # noqa: PLR2004 - "a", "of" say nothing
     return min(1.0, sum(piece in said for piece in pieces) / len(pieces) / 0.6)
+
+
+def _newness(text: str, said: str) -> float:
+    """Return 1 while at most six tenths are shared with the sample, 0 from 95 in a hundred on."""
+    sizes = len(normalized(text)), len(normalized(said))
+    if min(sizes) < _ALIKE_IN_PART * max(sizes):
+        return 1.0  # texts of such different length cannot share more; hashing them would be in vain
+    return _falling(jaccard(text, said), _ALIKE_IN_PART, 0.95)
 
 
 def _repetition(text: str, lang: Lang) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tidemill.datagen import rules_hard as hard
 from tidemill.datagen import rules_soft as soft
+from tidemill.datagen.fields import texts_at
 from tidemill.datagen.rules_context import RowContext
 from tidemill.datagen.rules_profile import detect_language
 from tidemill.datagen.rules_sql import sql_runs
@@ -43,7 +44,7 @@ SOFT: Mapping[str, Callable[[RowContext], float]] = {
         soft.has_aspects,
         soft.summary_covers,
         soft.translation_length,
-        soft.negative_apart,
+        soft.negative_hard,
         soft.has_constraints,
         soft.answers_apart,
     )
@@ -52,5 +53,6 @@ SOFT: Mapping[str, Callable[[RowContext], float]] = {
 
 def hard_problems(t: TaskType, output: Mapping[str, Any]) -> list[FieldProblem]:
     """Return the faults that a row has by itself; sentences are in the row's own language."""
-    row = RowContext(t, detect_language([output]), output)
+    told = [{path: texts_at(output, path)} for path in t.rules.language]
+    row = RowContext(t, detect_language(told), output)
     return [problem for name in t.rules.hard for problem in HARD[name](row)]

@@ -58,5 +58,8 @@ def known_labels(
             found.update(dict.fromkeys(name for name in own if name))
         if profile is not None:
             everywhere = t.column(field.name, profile.labels)
-            found.update(dict.fromkeys(profile.labels[everywhere] if everywhere is not None else ()))
+            seen = profile.labels[everywhere] if everywhere is not None else ()
+            found.update(
+                dict.fromkeys(name for cell in seen for name in (as_items(cell) if show == "types" else [cell]))
+            )
     return tuple(found)

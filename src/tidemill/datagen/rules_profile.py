@@ -13,16 +13,17 @@ _HAN = re.compile(r"[\u3400-\u9fff]")
 _HAN_SHARE = 0.30
 _ROWS_LOOKED_AT = 1_000
 _CHARS_LOOKED_AT = 2_000
-_LABEL_CHARS = 40
+_LEAST_TEXTS = 5  # fewer say nothing about percentiles
+_LABEL_CHARS = 80
 _MOST_LABELS = 64
 
 
 class LengthProfile(Struct, frozen=True):
     """Lengths and labels by sample column.
 
-    ``lengths``: 5th and 95th percentile of the text's length in characters. ``labels``: the different values of
-    columns that hold short names (at most 64 of them, each up to 40 characters), in the order of appearance; for a
-    column of entities its types.
+    ``lengths``: 5th and 95th percentile of the text's length in characters, for columns with at least 5 texts.
+    ``labels``: the different values of columns that hold short names (at most 64 of them, each up to 80 characters),
+    in the order of appearance; for a column of entities its types.
     """
 
     lengths: dict[str, tuple[float, float]] = {}
@@ -47,7 +48,11 @@ def length_profile(samples: Iterable[Mapping[str, Any]]) -> LengthProfile:
             else:
                 labels.setdefault(column, {}).update(dict.fromkeys(kinds_of(value)))
     return LengthProfile(
-        lengths={column: (_percentile(found, 0.05), _percentile(found, 0.95)) for column, found in lengths.items()},
+        lengths={
+            column: (_percentile(found, 0.05), _percentile(found, 0.95))
+            for column, found in lengths.items()
+            if len(found) >= _LEAST_TEXTS
+        },
         labels={
             column: tuple(found)
             for column, found in labels.items()

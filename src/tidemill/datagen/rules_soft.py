@@ -8,6 +8,7 @@ from tidemill.datagen.novelty import jaccard, normalized
 from tidemill.datagen.rules_context import RowContext
 
 _SHINGLE = 2
+_SAME = 0.95
 
 
 def has_entities(row: RowContext) -> float:
@@ -81,10 +82,12 @@ def translation_length(row: RowContext) -> float:
     return 1.0 if 1.2 <= ratio <= 4.5 else 0.3  # noqa: PLR2004 - the range above
 
 
-def negative_apart(row: RowContext) -> float:
-    """Tell whether the hard negative lies further from the text than the rewrite."""
-    text = row.text("text")
-    return 1.0 if jaccard(text, row.text("negative")) <= jaccard(text, row.text("positive")) else 0.0
+def negative_hard(row: RowContext) -> float:
+    """Give full marks for a negative that shares wording with the text, nothing for one that is the text again."""
+    negative = row.text("negative")
+    if max(jaccard(negative, row.text("text")), jaccard(negative, row.text("positive"))) > _SAME:
+        return 0.0
+    return 1.0 if _pairs(negative) & _pairs(row.text("text")) else 0.5
 
 
 def has_constraints(row: RowContext) -> float:

@@ -1,7 +1,7 @@
 """Decide what the simulated model says: a judgement, a row, a value for a schema, a tool call, or plain prose."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -40,7 +40,7 @@ def reply_to(body: Mapping[str, Any], *, seed: int, low_share: float, fault: str
 
 
 def _text(asked: Asked, voice: Voice, *, seed: int, low_share: float) -> str:
-    if asked.schema is not None and (names := _criteria(asked.schema)):
+    if names := _criteria(asked.schema) if asked.schema is not None else asked.criteria:
         return _json(_judgement(asked, voice, names, poor=_share_of(f"{seed}:{asked.prompt}") < low_share))
     row = write_row(asked, voice)
     if row is not None and asked.schema is None:
@@ -66,7 +66,7 @@ def _criteria(schema: Mapping[str, Any]) -> list[str]:
     return list(parts) if parts and all(part.get("type") == "integer" for part in parts.values()) else []
 
 
-def _judgement(asked: Asked, voice: Voice, names: list[str], *, poor: bool) -> dict[str, Any]:
+def _judgement(asked: Asked, voice: Voice, names: Sequence[str], *, poor: bool) -> dict[str, Any]:
     low, high = _POOR if poor else _GOOD
     answer: dict[str, Any] = {
         "criteria": {name: voice.dice.randint(low, high) for name in names},

@@ -15,6 +15,7 @@ from tidemill.kernel.lang import Lang
 
 _TASK = re.compile(r"^task:[ \t]*([a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
 _LANGUAGE = re.compile(r"^language:[ \t]*(zh|en)\b", re.MULTILINE)
+_CRITERIA = re.compile(r"^criteria:[ \t]*(.+)$", re.MULTILINE)
 _MATERIAL = re.compile(r"<material>\n(.*?)\n?</material>", re.DOTALL)
 _LABELLED = re.compile(r"^- [\w .-]{1,40}: ", re.MULTILINE)
 _CJK = re.compile(r"[\u3400-\u9fff]")
@@ -46,6 +47,7 @@ class Asked(Struct, frozen=True):
     label: str = ""
     labels: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    criteria: tuple[str, ...] = ()
 
 
 def read_asked(messages: list[Mapping[str, Any]], response_format: Mapping[str, Any] | None) -> Asked:
@@ -69,6 +71,7 @@ def read_asked(messages: list[Mapping[str, Any]], response_format: Mapping[str, 
         label=found["label"],
         labels=_listed(found["labels"]),
         types=_listed(found["types"]),
+        criteria=_listed(_first(_CRITERIA, system)),
     )
 
 

@@ -95,7 +95,12 @@ def _intent(asked: Asked, voice: Voice) -> Row:
     when, where = voice.pick("times"), voice.pick("places")
     intent = asked.label or (voice.dice.choice(asked.labels) if asked.labels else ("咨询办理" if zh else "ask_process"))
     ask = voice.pick("asks")
-    text = f"{when}我在{where}办{topic}，{ask}？" if zh else f"{when} I need {topic} in {where}; {ask}?"
+    said = voice.pick("details")
+    text = (
+        f"{when}我在{where}办{topic}，{said}，{ask}？"
+        if zh
+        else f"{when} I tried {topic} in {where}, but {said}; {ask}?"
+    )
     slots = [{"name": "时间" if zh else "time", "value": when}, {"name": "地点" if zh else "place", "value": where}]
     return {"utterance": text, "intent": intent, "slots": slots}
 
@@ -133,16 +138,17 @@ def _translation(asked: Asked, voice: Voice) -> Row:
 def _paraphrase(asked: Asked, voice: Voice) -> Row:
     zh = asked.lang == "zh"
     topic, who, end = voice.topic(asked.direction), voice.pick("people"), voice.pick("ends")
-    act, detail, other = voice.act(topic), *voice.several("details", 2)
+    act = voice.act(topic)
+    detail, other = voice.several("details", 2)
     if zh:
         return {
             "text": f"{who}{act}，{detail}，{end}。",
-            "positive": f"{detail}的情况下，{end}，起因是{who}{act}。",
+            "positive": f"{end}，因为{who}在{topic}这件事上遇到的情况是：{detail}。",
             "negative": f"{voice.pick('people')}并没有{voice.act(topic)}，{other}。",
         }
     return {
         "text": f"{who} {act}; {detail}, and {end}.",
-        "positive": f"Since {detail}, {end} after {who} {act}.",
+        "positive": f"In the matter of {topic}, {end}, for {who} had found that {detail}.",
         "negative": f"{voice.pick('people')} never {voice.act(topic)}; {other}.",
     }
 
@@ -184,9 +190,9 @@ def _sql(asked: Asked, voice: Voice) -> Row:
     word = words.split()[0 if zh else 1]
     schema = f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, {column} TEXT, topic TEXT, {number} REAL, created_at TEXT)"
     question = (
-        f"{value}涉及{topic}且{number}大于{floor}的记录，{number}的{word}是多少？"
+        f"{voice.pick('details')}，所以想知道{value}涉及{topic}且{number}大于{floor}的记录，{number}的{word}是多少？"
         if zh
-        else f"What is the {word} {number} of {value} records on {topic} with {number} above {floor}?"
+        else f"Given that {voice.pick('details')}, what is the {word} {number} of {value} on {topic} above {floor}?"
     )
     quoted = [part.replace("'", "''") for part in (value, topic)]
     where = f"WHERE {column} = '{quoted[0]}' AND topic = '{quoted[1]}' AND {number} > {floor}"
@@ -207,9 +213,9 @@ def _calls(asked: Asked, voice: Voice) -> Row:
     }
     described = "查询某个城市近期的办理情况" if zh else "Look up recent cases in a city"
     query = (
-        f"帮我查一下{city}最近{count}天{topic}的情况，{voice.pick('asks')}？"
+        f"{voice.pick('details')}，帮我查一下{city}最近{count}天{topic}的情况，{voice.pick('asks')}？"
         if zh
-        else f"Please look up {topic} in {city} over the last {count} days; {voice.pick('asks')}?"
+        else f"Since {voice.pick('details')}, please look up {topic} in {city} for {count} days; {voice.pick('asks')}?"
     )
     arguments = {"topic": topic, "city": city, "days": count}
     tool = {"name": "find_cases", "description": described, "parameters": _json(parameters)}
