@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.graph import COMPOSITION_ROOT, GROUND, context_of, import_graph, modules
 
-DOORS = re.compile(r"facade|contracts|errors")
+DOORS = re.compile(r"(facade|contracts|errors)(_\w+)?")
 # The composition root builds services and mounts routes; repositories, rules and engines stay inside.
 ROOT_DOORS = re.compile(rf"{DOORS.pattern}|ports|routes(_\w+)?|jobs|tables|(\w+_)?service|asgi|app")
 ROOMS = {
