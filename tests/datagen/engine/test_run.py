@@ -8,18 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.datagen.engine.conftest import until
-from tests.datagen.engine.fakes import (
-    MODEL,
-    OWNER,
-    FakeRelay,
-    Installation,
-    Said,
-    Writer,
-    is_judge,
-    judged,
-    note,
-    service,
-)
+from tests.datagen.engine.fakes import MODEL, OWNER, Installation, Said, Writer, is_judge, note, service
 from tidemill.datagen.contracts import StartRequest, TaskRef
 from tidemill.datagen.tables import generated_data, task_event, task_item_failed, tasks
 from tidemill.platform.db import Row
@@ -429,13 +418,11 @@ async def test_no_channel_for_a_while_costs_no_item(quick: Installation, monkeyp
 
 
 async def test_two_tasks_share_a_service_in_turns(quick: Installation) -> None:
-    quick.relay = FakeRelay(Writer(latency_s=0.002), [service(1, limit=2)])
-    quick.mill = quick.new_mill()
-    quick.service._calls = quick.relay
+    quick.relay.script = Writer(latency_s=0.002)
+    quick.relay.views = [service(1, limit=2)]
     first, second = await started(quick), await started(quick)
     ends = await asyncio.gather(run(quick, first), run(quick, second))
     assert ends == ["finished", "finished"]
     tasks_called = [call.metadata["task"] for call in quick.relay.calls]
     assert first in tasks_called[:12]
     assert second in tasks_called[:12]
-    assert judged().content

@@ -21,7 +21,7 @@ from tidemill.platform.jobs.tables import job
 from tidemill.relay.contracts import Call
 
 ADMIN = Actor(user_id=2, username="stranger", is_admin=True, via="session")
-START = {
+START: dict[str, Any] = {
     "file_id": 1,
     "task_type": "note",
     "data_rounds": 1,
@@ -33,11 +33,11 @@ START = {
 
 
 @pytest.fixture
-async def running(installation: Installation) -> AsyncIterator[Installation]:
+async def running(installation: Installation) -> Installation:
     """Give an installation whose job engine runs."""
     register(installation.jobs, installation.mill)
     await installation.jobs.start()
-    yield installation
+    return installation
 
 
 @pytest.fixture
@@ -124,7 +124,9 @@ async def test_starting_is_one_transaction_with_audit_and_job(client: httpx.Asyn
         ({"file_id": "one"}, "file_id"),
     ],
 )
-async def test_bad_input_names_its_field(quick: Installation, serve: Serve, changes: dict[str, Any], field: str) -> None:
+async def test_bad_input_names_its_field(
+    quick: Installation, serve: Serve, changes: dict[str, Any], field: str
+) -> None:
     register(quick.jobs, quick.mill)
     async with serve(OWNER, list(HANDLERS), {"tasks": quick.service}) as client:
         answer = await client.post("/api/start", json={**START, **changes})

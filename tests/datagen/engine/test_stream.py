@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -45,11 +45,11 @@ async def collected(stream: AsyncGenerator[bytes] | None) -> list[Frame]:
 
 
 @pytest.fixture
-async def done(installation: Installation) -> AsyncIterator[tuple[Installation, str]]:
+async def done(installation: Installation) -> tuple[Installation, str]:
     """Give a finished task of 24 rows."""
     task_id = await started(installation)
     assert await run(installation, task_id) == "finished"
-    yield installation, task_id
+    return installation, task_id
 
 
 async def test_a_finished_task_is_told_from_its_beginning(done: tuple[Installation, str]) -> None:
@@ -106,7 +106,7 @@ async def test_an_unknown_task_answers_2001(quick: Installation, serve: Serve) -
 async def test_lines_come_in_the_watchers_language(done: tuple[Installation, str]) -> None:
     installation, task_id = done
     told = await collected(await installation.service.watch(OWNER.scope, task_id, 0, "zh"))
-    assert [frame.data["message"] for frame in told if frame.type == "log"][0] == "开始处理，共 24 条。"
+    assert next(frame.data["message"] for frame in told if frame.type == "log") == "开始处理，共 24 条。"
 
 
 async def test_many_watchers_see_everything_while_it_happens(installation: Installation) -> None:
@@ -185,9 +185,9 @@ async def test_a_watcher_who_leaves_is_forgotten(quick: Installation) -> None:
     feeds = Feeds(quick.db, keep_alive_s=1)
     stream = feeds.watch(OWNER.scope, task_id, 0, "en")
     await anext(stream)
-    assert len(feeds._feeds) == 1
+    assert len(feeds) == 1
     await stream.aclose()
-    assert feeds._feeds == {}
+    assert len(feeds) == 0
 
 
 async def test_a_stopped_task_ends_its_streams_and_a_resumed_one_opens_them(installation: Installation) -> None:
@@ -208,9 +208,7 @@ async def test_a_stopped_task_ends_its_streams_and_a_resumed_one_opens_them(inst
     from tidemill.datagen.contracts import ResumeRequest  # noqa: PLC0415 - used here alone
 
     await installation.service.resume(OWNER, task_id, ResumeRequest(), "en")
-    again = asyncio.ensure_future(
-        collected(await installation.service.watch(OWNER.scope, task_id, told[-1].id, "en"))
-    )
+    again = asyncio.ensure_future(collected(await installation.service.watch(OWNER.scope, task_id, told[-1].id, "en")))
     assert await run(installation, task_id) == "finished"
     rest = await again
     assert rest[-1].data["status"] == "finished"

@@ -147,6 +147,10 @@ class Feeds:
         self._closing = asyncio.Event()
         self._subscribed = False
 
+    def __len__(self) -> int:
+        """How many tasks are watched."""
+        return len(self._feeds)
+
     def _ring_all(self) -> None:
         for feed in self._feeds.values():
             feed.ring()
