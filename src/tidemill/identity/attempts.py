@@ -36,6 +36,10 @@ class SignInAttempts:
         self._limited = limited
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many accounts and addresses are remembered."""
+        return len(self._failures)
+
     def begin(self, account: str, address: str | None) -> Attempt:
         """Count an attempt; raises TooManyAttempts with the seconds after which it is worth trying again."""
         now = clock.monotonic()

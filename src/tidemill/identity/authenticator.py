@@ -40,12 +40,23 @@ class Refused(StrEnum):
 
 
 class AuthFailure(Struct, frozen=True):
-    """No actor, and why. ``subject`` names the credential as far as it may be shown."""
+    """No actor, and why. ``subject`` names the credential as far as it may be shown.
+
+    ``digests`` and ``newer`` mark what another process may have written a moment ago: a well-formed key that is not
+    known here (by its hashes), a session of ours that is ahead of what is known here about its user.
+    """
 
     reason: Refused
     subject: str = ""
     user_id: int | None = None
     username: str = ""
+    digests: tuple[str, ...] = ()
+    newer: bool = False
+
+    @property
+    def may_be_news(self) -> bool:
+        """Whether the database may know better than the snapshot."""
+        return self.newer or bool(self.digests)
 
     def error(self) -> TidemillError:
         """Return what the caller is told."""
@@ -204,7 +215,8 @@ class Authenticator:
 
         ``query_token`` allows ``?access_token=`` (SSE routes), ``cookie`` the console's cookie. ``write`` says that
         the method changes something: then a cookie alone is not enough (it needs ``X-Tidemill: 1`` and, where the
-        browser says whence the request comes, our own origin).
+        browser says whence the request comes, our own origin). A failure that ``may_be_news`` is not yet reported to
+        the witness: the caller looks again, or calls ``report``.
         """
         request = Request(headers, query, query_token, cookie)
         found = next((found for extract in EXTRACTORS if (found := extract(request)) is not None), None)
@@ -216,9 +228,13 @@ class Authenticator:
             outcome = self._by_key(found.text, client_ip)
         else:
             outcome = self._by_token(found.text)
-        if isinstance(outcome, AuthFailure):
+        if isinstance(outcome, AuthFailure) and not outcome.may_be_news:
             self._witness.refused(outcome, client_ip)
         return outcome
+
+    def report(self, failure: AuthFailure, client_ip: str | None) -> None:
+        """Tell the witness of a failure that turned out to be no news."""
+        self._witness.refused(failure, client_ip)
 
     def key_limits(self, key_id: str) -> KnownKey | None:
         """Return what the relay holds a key to; None for a key that is gone."""
@@ -228,11 +244,10 @@ class Authenticator:
         if not key_format.is_well_formed(text):
             return AuthFailure(Refused.MALFORMED, key_format.masked(text))
         snapshot = self._snapshots.current
-        known = next(
-            (key for digest in self._hashes.hmac_hashes(text) if (key := snapshot.keys.get(digest)) is not None), None
-        )
+        digests = self._hashes.hmac_hashes(text)
+        known = next((key for digest in digests if (key := snapshot.keys.get(digest)) is not None), None)
         if known is None:
-            return AuthFailure(Refused.UNKNOWN_KEY, key_format.masked(text))
+            return AuthFailure(Refused.UNKNOWN_KEY, key_format.masked(text), digests=digests)
         actor = known.actor
         key_id = actor.key_id or ""
         if known.expires_at_s is not None and known.expires_at_s <= clock.now().timestamp():
@@ -252,11 +267,12 @@ class Authenticator:
         snapshot = self._snapshots.current
         user = snapshot.users.get(claims.user_id)
         if user is None:
-            return AuthFailure(Refused.REVOKED_SESSION, "session", claims.user_id)
+            return AuthFailure(Refused.REVOKED_SESSION, "session", claims.user_id, newer=True)
         if not user.is_active:
             return AuthFailure(Refused.INACTIVE_USER, "session", user.user_id, user.username)
         if claims.epoch != user.epoch or claims.jti in snapshot.revoked:
-            return AuthFailure(Refused.REVOKED_SESSION, "session", user.user_id, user.username)
+            newer = claims.epoch > user.epoch
+            return AuthFailure(Refused.REVOKED_SESSION, "session", user.user_id, user.username, newer=newer)
         return Actor(
             user_id=user.user_id,
             username=user.username,

@@ -11,7 +11,7 @@ from tidemill.identity import first_administrator, repository_snapshot
 from tidemill.identity.accounts import NewUser
 from tidemill.identity.admin_service import UserAdministration
 from tidemill.identity.attempts import SignInAttempts
-from tidemill.identity.authenticator import SESSION_COOKIE, Authenticator, AuthFailure, Refused
+from tidemill.identity.authenticator import SESSION_COOKIE, Authenticator, AuthFailure, Headers, Refused
 from tidemill.identity.books import FLUSH_INTERVAL_S, Books
 from tidemill.identity.house import TOPIC, House
 from tidemill.identity.key_service import KeyService, KeyWish
@@ -27,11 +27,12 @@ from tidemill.identity.ports import (
 )
 from tidemill.identity.repository import UserSearch
 from tidemill.identity.repository_keys import KeySearch
+from tidemill.identity.second_look import SecondLook
 from tidemill.identity.service import IdentityService
 from tidemill.identity.snapshot import KnownKey, Snapshot, SnapshotKeeper
 from tidemill.identity.tokens import SessionTokens
 from tidemill.kernel import clock
-from tidemill.kernel.actor import SystemReason, SystemScope
+from tidemill.kernel.actor import Actor, SystemReason, SystemScope
 from tidemill.platform.db import Database
 from tidemill.platform.secrets import Keyring, SecretBox
 from tidemill.platform.settings.groups.admin import AdminSettings
@@ -108,6 +109,7 @@ class Identity:
         refusals = Refusals()
         self.audit = AuditLog(db, refusals)
         self._books = Books(db, refusals, self.audit)
+        self._second_look = SecondLook(db, self.snapshots)
         self.authenticator = Authenticator(self.snapshots, tokens, box, self._books, public_url)
         self.users = IdentityService(
             self._house,
@@ -121,6 +123,38 @@ class Identity:
     async def ensure_first_administrator(self, admin: AdminSettings, say: Callable[[str], None]) -> bool:
         """Make the first administrator if there is none; ``say`` gets the line with a generated password."""
         return await first_administrator.ensure_first_administrator(self._house, admin.username, admin.password, say)
+
+    async def identify(
+        self,
+        headers: Headers,
+        query: bytes,
+        client_ip: str | None,
+        *,
+        query_token: bool = False,
+        cookie: bool = False,
+        write: bool = True,
+    ) -> Actor | AuthFailure:
+        """Return who is calling, or why nobody is (see ``Authenticator.identify``).
+
+        From memory; only a credential that another process may have made a moment ago is looked up, once.
+        """
+
+        def ask() -> Actor | AuthFailure:
+            return self.authenticator.identify(
+                headers, query, client_ip, query_token=query_token, cookie=cookie, write=write
+            )
+
+        found = ask()
+        if isinstance(found, Actor) or not found.may_be_news:
+            return found
+        try:
+            if await self._second_look.has_news(found):
+                found = ask()
+        except Exception as error:
+            log.warning("identity.second_look_failed", exc_info=error)
+        if isinstance(found, AuthFailure) and found.may_be_news:
+            self.authenticator.report(found, client_ip)
+        return found
 
     async def load(self) -> None:
         """Read the snapshot once; enough for a command."""

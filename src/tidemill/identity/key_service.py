@@ -169,7 +169,8 @@ def _may_manage(actor: Actor | None) -> None:
 
 
 async def _must(r: Reader, scope: Scope, key_id: str, now: datetime) -> KeyView:
-    view = await repository_keys.by_id(r, scope, key_id, now) if key_id.isascii() and len(key_id) <= MAX_ID else None
+    plausible = len(key_id) <= MAX_ID and key_id.isascii() and key_id.isprintable()
+    view = await repository_keys.by_id(r, scope, key_id, now) if plausible else None
     if view is None:
         raise KeyNotFound
     return view

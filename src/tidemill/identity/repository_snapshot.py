@@ -1,5 +1,6 @@
 """Read the whole of what authentication needs, in one read transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from ipaddress import ip_network
 
@@ -38,6 +39,19 @@ async def load(r: Reader, scope: SystemScope, now: datetime) -> Snapshot:
         revoked=frozenset(row["jti"] for row in revoked),
         keys_by_id={key.actor.key_id: key for key in keys.values() if key.actor.key_id is not None},
     )
+
+
+async def knows_key(r: Reader, scope: SystemScope, digests: Sequence[str]) -> bool:
+    """Tell whether there is a live key with one of these hashes (uses index uq_api_keys_key_hash)."""
+    del scope  # as above
+    stmt = select(_k.id).where(_k.key_hash.in_(digests), _k.status == "active").limit(1)
+    return await r.scalar(stmt) is not None
+
+
+async def epoch_of(r: Reader, scope: SystemScope, user_id: int) -> int | None:
+    """Return a user's count of revocations, None when there is no such user."""
+    del scope  # as above
+    return await r.scalar(select(_u.token_epoch).where(_u.id == user_id))
 
 
 def _key(row: Row, owner: KnownUser) -> KnownKey:

@@ -219,4 +219,8 @@ class IdentityService:
                 object_type="user",
                 object_id=user.view.id,
             )
+        known = self._house.snapshots.current.users.get(user.view.id)
+        if known is None or known.epoch != user.epoch:
+            # Another process made or changed this user a moment ago; the session must work here at once.
+            await self._house.snapshots.refresh()
         return session
