@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Make the virtual environment with the newest Python we test (3.11 to 3.13), or whatever python3 is new enough.
+# Make the virtual environment with $PYTHON if it is set, else the newest Python we test (3.11 to 3.13), else python3.
 set -euo pipefail
 target=$1
-for candidate in python3.13 python3.12 python3.11 python3; do
+for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3; do
   if command -v "$candidate" > /dev/null 2>&1 \
     && "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then
     echo "making $target with $("$candidate" --version)"
