@@ -168,14 +168,14 @@ async def test_a_verdict_is_noted_and_taken_back_by_the_other_word(
     ("path", "body", "field"),
     [
         ("batch_confirm", {"is_confirmed": True}, "ids"),
-        ("batch_confirm", {"ids": [], "is_confirmed": True}, "ids"),
-        ("batch_confirm", {"filter": {}, "is_confirmed": True}, "filter"),
+        ("batch_confirm", {"ids": list[int](), "is_confirmed": True}, "ids"),
+        ("batch_confirm", {"filter": dict[str, str](), "is_confirmed": True}, "filter"),
         ("batch_confirm", {"ids": [1], "filter": {"q": "x"}, "is_confirmed": True}, "ids"),
         ("batch_confirm", {"ids": [1]}, "is_confirmed"),
         ("batch_review", {"ids": [1], "status": "below_threshold"}, "status"),
         ("batch_review", {"ids": [1], "status": "rejected", "note": "x" * 2001}, "note"),
-        ("batch_update", {"items": []}, "items"),
-        ("batch_update", {"items": [{"id": 1, "data_content": {}}, {"id": 1, "data_content": {}}]}, "items"),
+        ("batch_update", {"items": list[int]()}, "items"),
+        ("batch_update", {"items": [{"id": 1, "data_content": GOOD}, {"id": 1, "data_content": GOOD}]}, "items"),
     ],
 )
 async def test_a_bad_batch_names_its_field(client: httpx.AsyncClient, path: str, body: Any, field: str) -> None:
