@@ -12,8 +12,7 @@ const at = (id: number) => ({ path: { channel_id: id } });
 
 export const channelsQuery = queryOptions({
   queryKey: ["channels"],
-  queryFn: async () =>
-    (await rest(http.GET("/api/v1/admin/channels", { params: { query: { page_size: 200 } } }))).items,
+  queryFn: async () => (await rest(http.GET("/api/v1/admin/channels"))).items,
 });
 
 export const addChannel = (body: NewChannel) => rest(http.POST("/api/v1/admin/channels", { body }));

@@ -47,7 +47,7 @@ export async function confirmRows(which: Which, isConfirmed: boolean) {
   return unwrap(http.POST("/api/generated_data/batch_confirm", { body: { ...which, is_confirmed: isConfirmed } }));
 }
 
-export async function updateRow(id: number, dataContent: unknown, rowVersion: number) {
+export async function updateRow(id: number, dataContent: Record<string, unknown> | string, rowVersion: number) {
   return unwrap(
     http.POST("/api/generated_data/batch_update", {
       body: { items: [{ id, data_content: dataContent, row_version: rowVersion }] },

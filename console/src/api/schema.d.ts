@@ -11,10 +11,106 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_active_task"];
+        /**
+         * ActiveTask
+         * @description Return the newest running task with the ``others``, or null.
+         */
+        get: operations["ApiActiveTaskActiveTask"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListConfigs
+         * @description Every configuration, keys masked.
+         */
+        get: operations["listModelConfigs"];
+        put?: never;
+        /**
+         * CreateConfig
+         * @description Make a configuration; a port range in `api_url` makes one channel each.
+         */
+        post: operations["createModelConfig"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/models/{config_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetConfig
+         * @description One configuration.
+         */
+        get: operations["getModelConfig"];
+        /**
+         * PutConfig
+         * @description Change what is sent; the mask sent back as `api_key` keeps the stored one.
+         */
+        put: operations["putModelConfig"];
+        post?: never;
+        /**
+         * DeleteConfig
+         * @description Delete a configuration and its channels.
+         */
+        delete: operations["deleteModelConfig"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListAllTasks
+         * @description List everybody's tasks, newest first.
+         */
+        get: operations["ApiAdminTasksListAllTasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/tasks/{task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * RemoveAny
+         * @description Delete anybody's task, by its number or its name.
+         */
+        delete: operations["ApiAdminTasksTaskIdRemoveAny"];
         options?: never;
         head?: never;
         patch?: never;
@@ -317,7 +413,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_generated_data"];
+        /**
+         * ListRows
+         * @description List one's own rows.
+         */
+        get: operations["ApiGeneratedDataListRows"];
         put?: never;
         post?: never;
         delete?: never;
@@ -335,7 +435,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_generated_data_batch_confirm"];
+        /**
+         * BatchConfirm
+         * @description Confirm rows by id or by filter, or take that back; all or none.
+         */
+        post: operations["ApiGeneratedDataBatchConfirmBatchConfirm"];
         delete?: never;
         options?: never;
         head?: never;
@@ -351,7 +455,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_generated_data_batch_review"];
+        /**
+         * BatchReview
+         * @description Accept or reject rows by id or by filter, with a note; all or none. The other word takes it back.
+         */
+        post: operations["ApiGeneratedDataBatchReviewBatchReview"];
         delete?: never;
         options?: never;
         head?: never;
@@ -367,7 +475,34 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_generated_data_batch_update"];
+        /**
+         * BatchUpdate
+         * @description Give rows new contents, each checked against its task type; all or none.
+         */
+        post: operations["ApiGeneratedDataBatchUpdateBatchUpdate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/generated_data/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export
+         * @description Download rows as a file: accepted ones unless another status (or ``all``) is named.
+         *
+         *     ``confirmed=true`` narrows to confirmed rows; ``meta=1`` adds ``_meta`` to each JSON row; ``raw=1`` leaves CSV
+         *     cells that look like formulas as they are; ``encoding=utf-8-sig`` suits Excel.
+         */
+        get: operations["ApiGeneratedDataExportExport"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -434,6 +569,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/model-call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * CallModel
+         * @description Call a model, waiting for a slot if need be; with `stream` OpenAI's chunks and `[DONE]`, no envelope.
+         */
+        post: operations["callModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models": {
         parameters: {
             query?: never;
@@ -441,7 +596,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_models"];
+        /**
+         * ListModels
+         * @description List the models that may be called; never an address or a key.
+         */
+        get: operations["listModels"];
         put?: never;
         post?: never;
         delete?: never;
@@ -457,7 +616,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_progress_task_id"];
+        /**
+         * Progress
+         * @description Stream a task's events (SSE). ``Last-Event-ID`` goes on where a watcher stood; after the end it answers 204.
+         */
+        get: operations["ApiProgressTaskIdProgress"];
         put?: never;
         post?: never;
         delete?: never;
@@ -527,7 +690,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_resume_task_id"];
+        /**
+         * Resume
+         * @description Go on with a stopped or failed task; the body (``budget``) may be left out.
+         */
+        post: operations["ApiResumeTaskIdResume"];
         delete?: never;
         options?: never;
         head?: never;
@@ -543,7 +710,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_start"];
+        /**
+         * Start
+         * @description Start a task; with ``preview`` make three rows, show their prompts and keep nothing.
+         */
+        post: operations["ApiStartStart"];
         delete?: never;
         options?: never;
         head?: never;
@@ -557,7 +728,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_status_task_id"];
+        /**
+         * Status
+         * @description Return counts, rates, cost, time to go and the services' figures.
+         */
+        get: operations["ApiStatusTaskIdStatus"];
         put?: never;
         post?: never;
         delete?: never;
@@ -575,7 +750,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_stop_task_id"];
+        /**
+         * Stop
+         * @description Stop a running task; what is done stays.
+         */
+        post: operations["ApiStopTaskIdStop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -589,7 +768,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_task_types"];
+        /**
+         * TaskTypes
+         * @description List the task types with their fields, schemas and rules.
+         */
+        get: operations["ApiTaskTypesTaskTypes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -608,7 +791,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: operations["delete_api_task_task_id"];
+        /**
+         * Remove
+         * @description Delete a task with its rows and report; a running one is stopped first.
+         */
+        delete: operations["ApiTaskTaskIdRemove"];
         options?: never;
         head?: never;
         patch?: never;
@@ -621,7 +808,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_tasks"];
+        /**
+         * ListTasks
+         * @description List one's own tasks, newest first.
+         */
+        get: operations["ApiTasksListTasks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -657,9 +848,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_v1_admin_channels"];
+        /**
+         * ListChannels
+         * @description Every channel with its live figures, local models (read-only) last; `q` looks in names, models and tags.
+         */
+        get: operations["listChannels"];
         put?: never;
-        post: operations["post_api_v1_admin_channels"];
+        /**
+         * CreateChannel
+         * @description Make a channel. Keys are sealed and never answered again.
+         */
+        post: operations["createChannel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -673,13 +872,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_v1_admin_channels_channel_id"];
+        /**
+         * GetChannel
+         * @description One channel.
+         */
+        get: operations["getChannel"];
         put?: never;
         post?: never;
-        delete: operations["delete_api_v1_admin_channels_channel_id"];
+        /**
+         * DeleteChannel
+         * @description Delete a channel; its calls under way end first.
+         */
+        delete: operations["deleteChannel"];
         options?: never;
         head?: never;
-        patch: operations["patch_api_v1_admin_channels_channel_id"];
+        /**
+         * PatchChannel
+         * @description Change what is sent; `keys` replaces all keys.
+         */
+        patch: operations["patchChannel"];
         trace?: never;
     };
     "/api/v1/admin/channels/{channel_id}/disable": {
@@ -691,7 +902,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_admin_channels_channel_id_disable"];
+        /**
+         * DisableChannel
+         * @description Let the channel take no calls.
+         */
+        post: operations["disableChannel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -707,7 +922,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_admin_channels_channel_id_drain"];
+        /**
+         * DrainChannel
+         * @description Let the channel end its calls and take no new ones.
+         */
+        post: operations["drainChannel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -723,7 +942,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_admin_channels_channel_id_enable"];
+        /**
+         * EnableChannel
+         * @description Let the channel take calls.
+         */
+        post: operations["enableChannel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -739,7 +962,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["post_api_v1_admin_channels_channel_id_test"];
+        /**
+         * TryChannel
+         * @description Call the channel once, past its limits and breaker.
+         */
+        post: operations["testChannel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1038,6 +1265,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/{name}/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ChatWithLocalModel
+         * @description Chat with a model by name, starting a local one if need be; with `stream` OpenAI's chunks and `[DONE]`.
+         */
+        post: operations["chatWithLocalModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/{name}/logs": {
         parameters: {
             query?: never;
@@ -1114,6 +1361,26 @@ export interface paths {
          * @description Stop a model after its requests in flight; with ``wait=true`` answer when it has ended.
          */
         post: operations["ApiV1ModelsNameStopStopModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetUsage
+         * @description Totals, hours and groups of the calls between two moments: one's own, all of them for an administrator.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1202,6 +1469,40 @@ export interface components {
             token: string;
             user: components["schemas"]["Account"];
         };
+        /** ActiveTask */
+        ActiveTask: {
+            accepted: number;
+            below_threshold: number;
+            budget: string | null;
+            cost: string;
+            current: number;
+            error_message: string | null;
+            eta_s: number | null;
+            failed: number;
+            file_id: number | null;
+            finished_at: string | null;
+            id: number;
+            model: string;
+            models: string[];
+            needs_review: number;
+            others: components["schemas"]["TaskSummary"][];
+            params: string | null;
+            paused_code: string | null;
+            paused_reason: string | null;
+            percent: number;
+            result: string | null;
+            retried: number;
+            rows_per_s: number;
+            services: components["schemas"]["ServiceFigures"][];
+            /** Format: date-time */
+            started_at: string;
+            status: string;
+            task_id: string;
+            task_type: string;
+            tokens: components["schemas"]["Tokens"];
+            total: number;
+            user_id: number;
+        };
         /** AuditEntry */
         AuditEntry: {
             action: string;
@@ -1225,11 +1526,34 @@ export interface components {
             result: string;
             user_agent: string | null;
         };
+        /** BatchConfirm */
+        BatchConfirm: {
+            filter?: components["schemas"]["RowFilter"] | null;
+            ids?: number[] | null;
+            is_confirmed: boolean;
+        };
+        /** BatchDone */
+        BatchDone: {
+            failed: unknown[];
+            ok: number;
+        };
         /** BatchOutcome */
         BatchOutcome: {
             failed?: components["schemas"]["FileTrouble"][];
             /** @default 0 */
             ok: number;
+        };
+        /** BatchReview */
+        BatchReview: {
+            filter?: components["schemas"]["RowFilter"] | null;
+            ids?: number[] | null;
+            note?: string | null;
+            /** @enum {string} */
+            status: "accepted" | "rejected";
+        };
+        /** BatchUpdate */
+        BatchUpdate: {
+            items: components["schemas"]["RowUpdate"][];
         };
         /** Changed */
         Changed: {
@@ -1237,6 +1561,118 @@ export interface components {
             deleted?: number;
             rows: number;
             version: number;
+        };
+        /** ChannelChange */
+        ChannelChange: {
+            base_url?: string;
+            defaults?: {
+                [key: string]: unknown;
+            };
+            forward_trace?: boolean;
+            keys?: string[];
+            max_concurrent?: number | null;
+            models?: {
+                [key: string]: string;
+            } | string[];
+            name?: string;
+            priority?: number;
+            provider?: string;
+            rpm?: number | null;
+            status?: "enabled" | "disabled" | "auto_disabled" | "draining";
+            tags?: string[];
+            timeout_s?: number;
+            weight?: number;
+        };
+        /** ChannelKeyView */
+        ChannelKeyView: {
+            last4: string;
+            status: string;
+        };
+        /** ChannelTest */
+        ChannelTest: {
+            error?: string | null;
+            latency_ms: number;
+            model?: string | null;
+            ok: boolean;
+            status: number;
+        };
+        /** ChannelTestRequest */
+        ChannelTestRequest: {
+            model?: string | null;
+        };
+        /** ChannelView */
+        ChannelView: {
+            base_url: string;
+            /**
+             * @default closed
+             * @enum {string}
+             */
+            breaker: "closed" | "open" | "half_open";
+            config_id?: number | null;
+            created_at?: string | null;
+            defaults: {
+                [key: string]: unknown;
+            };
+            /** @default 0 */
+            errors: number;
+            forward_trace: boolean;
+            id: number;
+            /** @default 0 */
+            in_flight: number;
+            keys: components["schemas"]["ChannelKeyView"][];
+            last_error?: string | null;
+            limit?: number | null;
+            max_concurrent: number | null;
+            models: {
+                [key: string]: string;
+            };
+            name: string;
+            p50_ms?: number | null;
+            p95_ms?: number | null;
+            priority: number;
+            provider: string;
+            /** @default false */
+            read_only: boolean;
+            /** @default 0 */
+            requests: number;
+            rpm: number | null;
+            /** @enum {string} */
+            status: "enabled" | "disabled" | "auto_disabled" | "draining";
+            status_reason: string | null;
+            tags: string[];
+            timeout_s: number;
+            updated_at?: string | null;
+            weight: number;
+        };
+        /** ChannelWish */
+        ChannelWish: {
+            base_url: string;
+            defaults?: {
+                [key: string]: unknown;
+            };
+            /** @default true */
+            forward_trace: boolean;
+            keys?: string[];
+            max_concurrent?: number | null;
+            models: {
+                [key: string]: string;
+            } | string[];
+            name: string;
+            /** @default 0 */
+            priority: number;
+            /** @default openai */
+            provider: string;
+            rpm?: number | null;
+            /**
+             * @default enabled
+             * @enum {string}
+             */
+            status: "enabled" | "disabled" | "auto_disabled" | "draining";
+            tags?: string[];
+            /** @default 600 */
+            timeout_s: number;
+            /** @default 1 */
+            weight: number;
         };
         /** ConvertIds */
         ConvertIds: {
@@ -1270,6 +1706,62 @@ export interface components {
             /** @default 200 */
             code: number;
             data?: null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[UnionType[ActiveTask, NoneType]] */
+        "Envelope_tidemill.datagen.contracts.ActiveTask_None_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ActiveTask"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[PreviewAnswer] */
+        "Envelope_tidemill.datagen.contracts.PreviewAnswer_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["PreviewAnswer"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[TaskRef] */
+        "Envelope_tidemill.datagen.contracts.TaskRef_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["TaskRef"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[TaskStatus] */
+        "Envelope_tidemill.datagen.contracts.TaskStatus_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["TaskStatus"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[TaskTypeList] */
+        "Envelope_tidemill.datagen.contracts.TaskTypeList_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["TaskTypeList"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[BatchDone] */
+        "Envelope_tidemill.datagen.review.contracts.BatchDone_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["BatchDone"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[UpdateDone] */
+        "Envelope_tidemill.datagen.review.contracts.UpdateDone_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["UpdateDone"] | null;
             /** @default success */
             message: string;
         };
@@ -1345,6 +1837,22 @@ export interface components {
             /** @default success */
             message: string;
         };
+        /** Envelope[ListData[TaskSummary]] */
+        "Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.contracts.TaskSummary_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ListData_tidemill.datagen.contracts.TaskSummary_"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[ListData[GeneratedRow]] */
+        "Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.review.contracts.GeneratedRow_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ListData_tidemill.datagen.review.contracts.GeneratedRow_"] | null;
+            /** @default success */
+            message: string;
+        };
         /** Envelope[ListData[SampleFile]] */
         "Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.samples.contracts.SampleFile_": {
             /** @default 200 */
@@ -1369,6 +1877,30 @@ export interface components {
             /** @default success */
             message: string;
         };
+        /** Envelope[ListData[ModelConfigView]] */
+        "Envelope_tidemill.platform.web.envelope.ListData_tidemill.relay.config_rows.ModelConfigView_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ListData_tidemill.relay.config_rows.ModelConfigView_"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[ListData[ModelView]] */
+        "Envelope_tidemill.platform.web.envelope.ListData_tidemill.relay.contracts.ModelView_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ListData_tidemill.relay.contracts.ModelView_"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[ModelConfigView] */
+        "Envelope_tidemill.relay.config_rows.ModelConfigView_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ModelConfigView"] | null;
+            /** @default success */
+            message: string;
+        };
         /** FileIds */
         FileIds: {
             file_ids: number[];
@@ -1384,6 +1916,38 @@ export interface components {
             filename?: string | null;
             id?: number | null;
             message: string;
+        };
+        /** GeneratedRow */
+        GeneratedRow: {
+            attempts: number;
+            channel: string | null;
+            /** Format: date-time */
+            created_at: string;
+            data_content: string;
+            direction: string | null;
+            final_score: number | null;
+            generation_model: string | null;
+            id: number;
+            input_tokens: number;
+            is_confirmed: boolean;
+            item_no: number | null;
+            lineage: unknown;
+            model_score: number | null;
+            output_tokens: number;
+            retry_count: number;
+            review_note: string | null;
+            reviewed_at: string | null;
+            reviewer_id: number | null;
+            row_version: number;
+            rule_score: number | null;
+            rule_score_exact: number | null;
+            /** @enum {string} */
+            status: "accepted" | "below_threshold" | "needs_review" | "rejected";
+            task_id: string;
+            task_type: string | null;
+            /** Format: date-time */
+            updated_at: string;
+            user_id: number;
         };
         /** Health */
         Health: {
@@ -1473,6 +2037,22 @@ export interface components {
             line: number;
             reason: string;
         };
+        /** ListData[TaskSummary] */
+        "ListData_tidemill.datagen.contracts.TaskSummary_": {
+            items: components["schemas"]["TaskSummary"][];
+            next: string | null;
+            page: number;
+            page_size: number;
+            total: number | null;
+        };
+        /** ListData[GeneratedRow] */
+        "ListData_tidemill.datagen.review.contracts.GeneratedRow_": {
+            items: components["schemas"]["GeneratedRow"][];
+            next: string | null;
+            page: number;
+            page_size: number;
+            total: number | null;
+        };
         /** ListData[SampleFile] */
         "ListData_tidemill.datagen.samples.contracts.SampleFile_": {
             items: components["schemas"]["SampleFile"][];
@@ -1496,6 +2076,34 @@ export interface components {
             page: number;
             page_size: number;
             total: number | null;
+        };
+        /** ListData[ModelConfigView] */
+        "ListData_tidemill.relay.config_rows.ModelConfigView_": {
+            items: components["schemas"]["ModelConfigView"][];
+            next: string | null;
+            page: number;
+            page_size: number;
+            total: number | null;
+        };
+        /** ListData[ModelView] */
+        "ListData_tidemill.relay.contracts.ModelView_": {
+            items: components["schemas"]["ModelView"][];
+            next: string | null;
+            page: number;
+            page_size: number;
+            total: number | null;
+        };
+        /** LocalChatRequest */
+        LocalChatRequest: {
+            max_tokens?: number | null;
+            message?: string | null;
+            messages?: {
+                [key: string]: unknown;
+            }[] | null;
+            /** @default false */
+            stream: boolean;
+            temperature?: number | null;
+            top_p?: number | null;
         };
         /** LocalModelList */
         LocalModelList: {
@@ -1549,6 +2157,84 @@ export interface components {
             role: "user" | "admin";
             username: string;
         };
+        /** ModelCallRequest */
+        ModelCallRequest: {
+            max_tokens?: number | null;
+            messages: {
+                [key: string]: unknown;
+            }[];
+            model: string;
+            response_format?: {
+                [key: string]: unknown;
+            } | null;
+            seed?: number | null;
+            stop?: string | string[] | null;
+            /** @default false */
+            stream: boolean;
+            temperature?: number | null;
+            tool_choice?: unknown;
+            tools?: {
+                [key: string]: unknown;
+            }[] | null;
+            top_p?: number | null;
+        };
+        /** ModelConfigChange */
+        ModelConfigChange: {
+            api_key?: string | null;
+            api_url?: string | null;
+            description?: string | null;
+            is_active?: boolean | null;
+            is_vllm?: boolean | null;
+            max_concurrent?: number | null;
+            max_tokens?: number | null;
+            model_path?: string | null;
+            name?: string | null;
+            temperature?: number | null;
+            timeout?: number | null;
+            top_p?: number | null;
+        };
+        /** ModelConfigView */
+        ModelConfigView: {
+            api_key: string;
+            api_url: string;
+            channel_id: number | null;
+            created_at: string | null;
+            description: string;
+            id: number;
+            is_active: boolean;
+            is_vllm: boolean;
+            max_concurrent: number;
+            max_tokens: number;
+            model_path: string;
+            name: string;
+            temperature: number;
+            timeout: number;
+            top_p: number;
+            updated_at: string | null;
+        };
+        /** ModelConfigWish */
+        ModelConfigWish: {
+            api_key?: string | null;
+            api_url: string;
+            /** @default  */
+            description: string;
+            /** @default true */
+            is_active: boolean;
+            /** @default true */
+            is_vllm: boolean;
+            /** @default 16 */
+            max_concurrent: number;
+            /** @default 2048 */
+            max_tokens: number;
+            model_path: string;
+            name: string;
+            /** @default 1 */
+            temperature: number;
+            /** @default 600 */
+            timeout: number;
+            /** @default 1 */
+            top_p: number;
+        };
         /** ModelMetrics */
         ModelMetrics: {
             crashes: number;
@@ -1559,6 +2245,20 @@ export interface components {
             served: number;
             /** @enum {string} */
             status: "available" | "starting" | "running" | "stopping" | "failed";
+        };
+        /** ModelView */
+        ModelView: {
+            /** @default  */
+            description: string;
+            id: number;
+            /** @default true */
+            is_active: boolean;
+            /** @default false */
+            is_local: boolean;
+            max_tokens?: number | null;
+            name: string;
+            temperature?: number | null;
+            top_p?: number | null;
         };
         /** NewRows */
         NewRows: {
@@ -1576,6 +2276,26 @@ export interface components {
         PasswordChange: {
             current_password: string;
             new_password: string;
+        };
+        /** PreviewAnswer */
+        PreviewAnswer: {
+            preview: components["schemas"]["PreviewRow"][];
+        };
+        /** PreviewRow */
+        PreviewRow: {
+            final_score: number | null;
+            messages: {
+                [key: string]: unknown;
+            }[];
+            model: string | null;
+            model_score: number | null;
+            output: {
+                [key: string]: unknown;
+            } | null;
+            prompt: string;
+            reasons: string[];
+            rule_score: number | null;
+            status: string;
         };
         /** Profile */
         Profile: {
@@ -1638,6 +2358,31 @@ export interface components {
             next?: string | null;
             total?: number;
         };
+        /** RestList[ChannelView] */
+        "RestList_tidemill.relay.contracts.ChannelView_": {
+            items: components["schemas"]["ChannelView"][];
+            next?: string | null;
+            total?: number;
+        };
+        /** RowFilter */
+        RowFilter: {
+            is_confirmed?: boolean | null;
+            max_score?: number | null;
+            min_score?: number | null;
+            q?: string | null;
+            /** @enum {null|string} */
+            status?: "accepted" | "below_threshold" | "needs_review" | "rejected" | null;
+            task_id?: string | null;
+            task_type?: string | null;
+        };
+        /** RowUpdate */
+        RowUpdate: {
+            data_content: {
+                [key: string]: unknown;
+            } | string;
+            id: number;
+            row_version?: number | null;
+        };
         /** SampleFile */
         SampleFile: {
             columns: string[];
@@ -1665,6 +2410,17 @@ export interface components {
             };
             index: number;
         };
+        /** ServiceFigures */
+        ServiceFigures: {
+            breaker: string;
+            channel: string;
+            done: number;
+            errors: number;
+            in_flight: number;
+            limit: number;
+            model: string;
+            p95_ms: number | null;
+        };
         /** SignedIn */
         SignedIn: {
             access_token: string;
@@ -1677,6 +2433,28 @@ export interface components {
             is_admin: boolean;
             username: string;
         };
+        /** StartRequest */
+        StartRequest: {
+            batch_size?: number | null;
+            budget?: number | string | null;
+            data_rounds?: number | null;
+            dedup?: string | null;
+            directions?: string[] | null;
+            evaluator_model?: string | null;
+            file_id: number;
+            language?: string | null;
+            max_concurrent?: number | null;
+            max_retries?: number | null;
+            min_score?: number | null;
+            model?: string | null;
+            models?: string[] | null;
+            preview?: boolean | null;
+            sample_limit?: number | null;
+            seed?: number | null;
+            special_prompt?: string | null;
+            task_type: string;
+            variants_per_sample?: number | null;
+        };
         /** StrictCredentials */
         StrictCredentials: {
             password: string;
@@ -1688,11 +2466,161 @@ export interface components {
             password: string;
             username: string;
         };
+        /** TaskRef */
+        TaskRef: {
+            status: string;
+            task_id: string;
+        };
+        /** TaskStatus */
+        TaskStatus: {
+            accepted: number;
+            below_threshold: number;
+            budget: string | null;
+            cost: string;
+            current: number;
+            error_message: string | null;
+            eta_s: number | null;
+            failed: number;
+            file_id: number | null;
+            finished_at: string | null;
+            id: number;
+            model: string;
+            models: string[];
+            needs_review: number;
+            params: string | null;
+            paused_code: string | null;
+            paused_reason: string | null;
+            percent: number;
+            result: string | null;
+            retried: number;
+            rows_per_s: number;
+            services: components["schemas"]["ServiceFigures"][];
+            /** Format: date-time */
+            started_at: string;
+            status: string;
+            task_id: string;
+            task_type: string;
+            tokens: components["schemas"]["Tokens"];
+            total: number;
+            user_id: number;
+        };
+        /** TaskSummary */
+        TaskSummary: {
+            accepted: number;
+            below_threshold: number;
+            budget: string | null;
+            cost: string;
+            current: number;
+            error_message: string | null;
+            eta_s: number | null;
+            failed: number;
+            file_id: number | null;
+            finished_at: string | null;
+            id: number;
+            model: string;
+            models: string[];
+            needs_review: number;
+            params: string | null;
+            paused_code: string | null;
+            paused_reason: string | null;
+            percent: number;
+            result: string | null;
+            retried: number;
+            rows_per_s: number;
+            /** Format: date-time */
+            started_at: string;
+            status: string;
+            task_id: string;
+            task_type: string;
+            tokens: components["schemas"]["Tokens"];
+            total: number;
+            user_id: number;
+        };
+        /** TaskTypeList */
+        TaskTypeList: {
+            items: components["schemas"]["TaskTypeView"][];
+        };
+        /** TaskTypeView */
+        TaskTypeView: {
+            description: string;
+            example: unknown;
+            input_fields: unknown;
+            name: string;
+            rubric: unknown;
+            rules: unknown;
+            schema: {
+                [key: string]: unknown;
+            };
+            title: string;
+            titles: {
+                [key: string]: string;
+            };
+            version: string;
+        };
+        /** Tokens */
+        Tokens: {
+            input: number;
+            output: number;
+        };
+        /** UpdateDone */
+        UpdateDone: {
+            failed: unknown[];
+            items: components["schemas"]["GeneratedRow"][];
+            ok: number;
+        };
+        /** UsageGroup */
+        UsageGroup: {
+            errors: number;
+            key: string;
+            latency_ms_avg: number | null;
+            latency_ms_max: number | null;
+            request_tokens: number;
+            requests: number;
+            response_tokens: number;
+            total_tokens: number;
+        };
+        /** UsageHour */
+        UsageHour: {
+            errors: number;
+            /** Format: date-time */
+            hour: string;
+            latency_ms_avg: number | null;
+            latency_ms_max: number | null;
+            request_tokens: number;
+            requests: number;
+            response_tokens: number;
+            total_tokens: number;
+        };
+        /** UsageSummary */
+        UsageSummary: {
+            /** Format: date-time */
+            from: string;
+            groups: components["schemas"]["UsageGroup"][];
+            series: components["schemas"]["UsageHour"][];
+            /** Format: date-time */
+            to: string;
+            totals: components["schemas"]["UsageTotals"];
+        };
         /** UsageSums */
         UsageSums: {
             request_tokens: number;
             requests: number;
             response_tokens: number;
+            total_tokens: number;
+        };
+        /** UsageTotals */
+        UsageTotals: {
+            /** @default 0 */
+            errors: number;
+            latency_ms_avg?: number | null;
+            latency_ms_max?: number | null;
+            /** @default 0 */
+            request_tokens: number;
+            /** @default 0 */
+            requests: number;
+            /** @default 0 */
+            response_tokens: number;
+            /** @default 0 */
             total_tokens: number;
         };
         /** User */
@@ -1728,6 +2656,15 @@ export interface components {
             items: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * Bin
+         * @description A step of a histogram: from ``low`` (included) to ``high`` (included only in the last one).
+         */
+        XBin: {
+            count: number;
+            high: number;
+            low: number;
         };
         /** Channel */
         XChannel: {
@@ -1828,6 +2765,22 @@ export interface components {
             ids?: number[] | null;
             is_confirmed: boolean;
         };
+        /**
+         * Counts
+         * @description What became of the items.
+         */
+        XCounts: {
+            acceptance: number | null;
+            accepted: number;
+            below_threshold: number;
+            confirmed: number;
+            failed: number;
+            needs_review: number;
+            rejected: number;
+            retried: number;
+            rows: number;
+            total: number;
+        };
         /** Credentials */
         XCredentials: {
             password: string;
@@ -1875,6 +2828,38 @@ export interface components {
             task_type: string | null;
             updated_at: string;
             user_id: number;
+        };
+        /**
+         * GroupFigures
+         * @description The figures of one group of rows; ``channel`` and ``model``, or ``direction``, or ``attempts`` name it.
+         */
+        XGroupFigures: {
+            acceptance: number | null;
+            accepted: number;
+            /** @default null */
+            attempts: number | null;
+            /** @default null */
+            channel: string | null;
+            /** @default null */
+            direction: string | null;
+            failed: number;
+            final_score: number | null;
+            input_tokens: number;
+            /** @default null */
+            model: string | null;
+            model_score: number | null;
+            output_tokens: number;
+            rows: number;
+            rule_score: number | null;
+        };
+        /**
+         * Histograms
+         * @description How the scores are spread; rows without a score are in none.
+         */
+        XHistograms: {
+            final: components["schemas"]["XBin"][];
+            model: components["schemas"]["XBin"][];
+            rule: components["schemas"]["XBin"][];
         };
         /** Indices */
         XIndices: {
@@ -2006,11 +2991,71 @@ export interface components {
             line: number;
             reason: string;
         };
+        /**
+         * Reason
+         * @description Why attempts were not accepted; ``code`` is stable, ``reason`` an example in the task's language.
+         */
+        XReason: {
+            code: string;
+            count: number;
+            reason: string;
+        };
         /** Registration */
         XRegistration: {
             email?: string | null;
             password: string;
             username: string;
+        };
+        /**
+         * Report
+         * @description Everything about one task. ``attempts_seen``: how many refused attempts the reasons were counted from.
+         */
+        XReport: {
+            attempts: components["schemas"]["XGroupFigures"][];
+            attempts_seen: number;
+            cost: string;
+            cost_per_accepted: string | null;
+            counts: components["schemas"]["XCounts"];
+            directions: components["schemas"]["XGroupFigures"][];
+            duplicates: number;
+            error_message: string | null;
+            failures: components["schemas"]["XReason"][];
+            file_id: number | null;
+            finished_at: string | null;
+            histograms: components["schemas"]["XHistograms"];
+            min_score: number | null;
+            models: string[];
+            params: unknown;
+            reasons: components["schemas"]["XReason"][];
+            rows_per_s: number;
+            samples: components["schemas"]["XSampleOfRows"][];
+            seconds: number;
+            services: components["schemas"]["XGroupFigures"][];
+            started_at: string;
+            status: string;
+            task_id: string;
+            task_type: string;
+            throughput: components["schemas"]["XSlot"][];
+            tokens: components["schemas"]["XTokenSums"];
+            user_id: number;
+        };
+        /**
+         * ReportItem
+         * @description A report in a list.
+         */
+        XReportItem: {
+            cost: string;
+            counts: components["schemas"]["XCounts"];
+            file_id: number | null;
+            finished_at: string | null;
+            input_tokens: number;
+            models: string[];
+            output_tokens: number;
+            started_at: string;
+            status: string;
+            task_id: string;
+            task_type: string;
+            user_id: number;
         };
         /** ReviewIn */
         XReviewIn: {
@@ -2046,6 +3091,17 @@ export interface components {
             user_id: number;
             version: number;
         };
+        /**
+         * SampleOfRows
+         * @description One of ten rows, taken evenly over the task.
+         */
+        XSampleOfRows: {
+            data: unknown;
+            direction: string | null;
+            final_score: number | null;
+            id: number;
+            status: string;
+        };
         /** SampleRow */
         XSampleRow: {
             data: {
@@ -2067,6 +3123,16 @@ export interface components {
             is_admin?: boolean;
             tokens?: number;
             username: string;
+        };
+        /**
+         * Slot
+         * @description Rows made in a span of time.
+         */
+        XSlot: {
+            accepted: number;
+            at: string;
+            rows: number;
+            seconds: number;
         };
         /** Started */
         XStarted: {
@@ -2196,6 +3262,16 @@ export interface components {
             input: number;
             output: number;
         };
+        /**
+         * TokenSums
+         * @description Tokens of all calls; ``wasted_share``: those of items that gave no accepted row.
+         */
+        XTokenSums: {
+            input: number;
+            output: number;
+            per_accepted: number | null;
+            wasted_share: number | null;
+        };
         /** Updated */
         XUpdated: {
             failed: unknown[];
@@ -2225,7 +3301,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    get_api_active_task: {
+    ApiActiveTaskActiveTask: {
         parameters: {
             query?: never;
             header?: never;
@@ -2234,16 +3310,285 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.contracts.ActiveTask_None_"];
+                };
+            };
+        };
+    };
+    listModelConfigs: {
+        parameters: {
+            query?: {
+                /** @description Page of a small list, from 1. */
+                page?: number;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+                q?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.relay.config_rows.ModelConfigView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["XTaskStatus"] | null;
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    createModelConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelConfigWish"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.relay.config_rows.ModelConfigView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getModelConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                config_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.relay.config_rows.ModelConfigView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    putModelConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                config_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelConfigChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.relay.config_rows.ModelConfigView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    deleteModelConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                config_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_NoneType_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiAdminTasksListAllTasks: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                page?: number;
+                page_size?: number;
+                /** @description pending, running, finished, failed or stopped. */
+                status?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.contracts.TaskSummary_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiAdminTasksTaskIdRemoveAny: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_NoneType_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
@@ -2892,20 +4237,24 @@ export interface operations {
             };
         };
     };
-    get_api_generated_data: {
+    ApiGeneratedDataListRows: {
         parameters: {
             query?: {
-                cursor?: string;
-                is_confirmed?: boolean;
-                max_score?: number;
-                min_score?: number;
+                cursor?: string | null;
+                is_confirmed?: boolean | null;
+                /** @description Bound of the final score, itself included; 0 to 10. */
+                max_score?: number | null;
+                /** @description Bound of the final score, itself included; 0 to 10. */
+                min_score?: number | null;
                 page?: number;
                 page_size?: number;
-                q?: string;
+                q?: string | null;
+                /** @description created_at, final_score or id; - in front: highest first. */
                 sort?: string;
-                status?: string;
-                task_id?: string;
-                task_type?: string;
+                /** @description accepted, below_threshold, needs_review or rejected. */
+                status?: string | null;
+                task_id?: string | null;
+                task_type?: string | null;
             };
             header?: never;
             path?: never;
@@ -2913,28 +4262,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.review.contracts.GeneratedRow_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: {
-                            items: components["schemas"]["XGeneratedRow"][];
-                            next: string | null;
-                            page: number;
-                            page_size: number;
-                            total: number | null;
-                        };
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_generated_data_batch_confirm: {
+    ApiGeneratedDataBatchConfirmBatchConfirm: {
         parameters: {
             query?: never;
             header?: never;
@@ -2943,26 +4297,37 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["XConfirmIn"];
+                "application/json": components["schemas"]["BatchConfirm"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.review.contracts.BatchDone_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["XUpdated"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_generated_data_batch_review: {
+    ApiGeneratedDataBatchReviewBatchReview: {
         parameters: {
             query?: never;
             header?: never;
@@ -2971,26 +4336,37 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["XReviewIn"];
+                "application/json": components["schemas"]["BatchReview"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.review.contracts.BatchDone_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["XUpdated"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_generated_data_batch_update: {
+    ApiGeneratedDataBatchUpdateBatchUpdate: {
         parameters: {
             query?: never;
             header?: never;
@@ -2999,20 +4375,83 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["XUpdateIn"];
+                "application/json": components["schemas"]["BatchUpdate"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.review.contracts.UpdateDone_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["XUpdated"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiGeneratedDataExportExport: {
+        parameters: {
+            query?: {
+                confirmed?: boolean | null;
+                encoding?: string | null;
+                /** @description jsonl, csv, json, alpaca, sharegpt or openai. */
+                format?: string;
+                is_confirmed?: boolean | null;
+                /** @description Bound of the final score, itself included; 0 to 10. */
+                max_score?: number | null;
+                meta?: boolean;
+                /** @description Bound of the final score, itself included; 0 to 10. */
+                min_score?: number | null;
+                q?: string | null;
+                raw?: boolean;
+                /** @description accepted, below_threshold, needs_review or rejected. */
+                status?: string | null;
+                task_id?: string | null;
+                task_type?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
@@ -3097,44 +4536,72 @@ export interface operations {
             };
         };
     };
-    get_api_models: {
+    callModel: {
         parameters: {
-            query?: {
-                cursor?: string;
-                page?: number;
-                page_size?: number;
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelCallRequest"];
             };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listModels: {
+        parameters: {
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        code: number;
-                        data: {
-                            items: components["schemas"]["XModel"][];
-                            next: string | null;
-                            page: number;
-                            page_size: number;
-                            total: number | null;
-                        };
-                        message: string;
-                    };
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.relay.contracts.ModelView_"];
                 };
             };
         };
     };
-    get_api_progress_task_id: {
+    ApiProgressTaskIdProgress: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Where a watcher stood. */
+                "Last-Event-ID"?: string | null;
+            };
             path: {
                 task_id: string;
             };
@@ -3142,13 +4609,28 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
@@ -3214,9 +4696,7 @@ export interface operations {
                     "application/json": {
                         code: number;
                         data: {
-                            items: {
-                                [key: string]: unknown;
-                            }[];
+                            items: components["schemas"]["XReportItem"][];
                             next: string | null;
                             page: number;
                             page_size: number;
@@ -3247,16 +4727,14 @@ export interface operations {
                 content: {
                     "application/json": {
                         code: number;
-                        data: {
-                            [key: string]: unknown;
-                        };
+                        data: components["schemas"]["XReport"];
                         message: string;
                     };
                 };
             };
         };
     };
-    post_api_resume_task_id: {
+    ApiResumeTaskIdResume: {
         parameters: {
             query?: never;
             header?: never;
@@ -3267,22 +4745,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.contracts.TaskRef_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["XTaskStatus"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_start: {
+    ApiStartStart: {
         parameters: {
             query?: never;
             header?: never;
@@ -3291,26 +4780,37 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["XStartTask"];
+                "application/json": components["schemas"]["StartRequest"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.contracts.TaskRef_"] | components["schemas"]["Envelope_tidemill.datagen.contracts.PreviewAnswer_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["XStarted"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    get_api_status_task_id: {
+    ApiStatusTaskIdStatus: {
         parameters: {
             query?: never;
             header?: never;
@@ -3321,22 +4821,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.contracts.TaskStatus_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["XTaskStatus"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_stop_task_id: {
+    ApiStopTaskIdStop: {
         parameters: {
             query?: never;
             header?: never;
@@ -3347,22 +4858,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.contracts.TaskRef_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["XTaskStatus"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    get_api_task_types: {
+    ApiTaskTypesTaskTypes: {
         parameters: {
             query?: never;
             header?: never;
@@ -3371,24 +4893,18 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        code: number;
-                        data: {
-                            items: components["schemas"]["XTaskType"][];
-                        };
-                        message: string;
-                    };
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.contracts.TaskTypeList_"];
                 };
             };
         };
     };
-    delete_api_task_task_id: {
+    ApiTaskTaskIdRemove: {
         parameters: {
             query?: never;
             header?: never;
@@ -3399,29 +4915,40 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_NoneType_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: null;
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    get_api_tasks: {
+    ApiTasksListTasks: {
         parameters: {
             query?: {
-                cursor?: string;
+                cursor?: string | null;
                 page?: number;
                 page_size?: number;
-                q?: string;
-                status?: string;
+                /** @description pending, running, finished, failed or stopped. */
+                status?: string | null;
             };
             header?: never;
             path?: never;
@@ -3429,22 +4956,27 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.contracts.TaskSummary_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: {
-                            items: components["schemas"]["XTaskItem"][];
-                            next: string | null;
-                            page: number;
-                            page_size: number;
-                            total: number | null;
-                        };
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
@@ -3502,12 +5034,10 @@ export interface operations {
             };
         };
     };
-    get_api_v1_admin_channels: {
+    listChannels: {
         parameters: {
             query?: {
-                cursor?: string;
-                page_size?: number;
-                q?: string;
+                q?: string | null;
             };
             header?: never;
             path?: never;
@@ -3515,22 +5045,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["RestList_tidemill.relay.contracts.ChannelView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        items: components["schemas"]["XChannel"][];
-                        next: string | null;
-                        total: number | null;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    post_api_v1_admin_channels: {
+    createChannel: {
         parameters: {
             query?: never;
             header?: never;
@@ -3539,22 +5080,37 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["XChannelIn"];
+                "application/json": components["schemas"]["ChannelWish"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Document created, URL follows */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["XChannel"];
+                    "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    get_api_v1_admin_channels_channel_id: {
+    getChannel: {
         parameters: {
             query?: never;
             header?: never;
@@ -3565,18 +5121,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["XChannel"];
+                    "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    delete_api_v1_admin_channels_channel_id: {
+    deleteChannel: {
         parameters: {
             query?: never;
             header?: never;
@@ -3587,16 +5158,31 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, nothing follows */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
         };
     };
-    patch_api_v1_admin_channels_channel_id: {
+    patchChannel: {
         parameters: {
             query?: never;
             header?: never;
@@ -3607,22 +5193,37 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["XChannelPatch"];
+                "application/json": components["schemas"]["ChannelChange"];
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["XChannel"];
+                    "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    post_api_v1_admin_channels_channel_id_disable: {
+    disableChannel: {
         parameters: {
             query?: never;
             header?: never;
@@ -3633,18 +5234,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["XChannel"];
+                    "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    post_api_v1_admin_channels_channel_id_drain: {
+    drainChannel: {
         parameters: {
             query?: never;
             header?: never;
@@ -3655,18 +5271,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["XChannel"];
+                    "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    post_api_v1_admin_channels_channel_id_enable: {
+    enableChannel: {
         parameters: {
             query?: never;
             header?: never;
@@ -3677,18 +5308,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["XChannel"];
+                    "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
     };
-    post_api_v1_admin_channels_channel_id_test: {
+    testChannel: {
         parameters: {
             query?: never;
             header?: never;
@@ -3699,17 +5345,32 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["XTestIn"];
+                "application/json": components["schemas"]["ChannelTestRequest"] | null;
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["XChannelTest"];
+                    "application/json": components["schemas"]["ChannelTest"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
@@ -4298,6 +5959,47 @@ export interface operations {
             };
         };
     };
+    chatWithLocalModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LocalChatRequest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     ApiV1ModelsNameLogsModelLogs: {
         parameters: {
             query?: {
@@ -4436,6 +6138,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LocalModelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description Begin, RFC 3339; absent: 24 hours before. */
+                from?: string | null;
+                /** @description model, channel, surface, key or user. */
+                group_by?: string;
+                /** @description One's own alone, also for an administrator. */
+                mine?: boolean;
+                /** @description End, RFC 3339; absent: now. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageSummary"];
                 };
             };
             /** @description Bad request syntax or unsupported method */

@@ -10,7 +10,8 @@ export type TaskService = StatusAnswer["services"][number];
 export type TaskType = Item<Held<"/api/task_types", "get">>;
 export type StartTask = Body<"/api/start", "post">;
 export type Model = Item<Held<"/api/models", "get">>;
-export type PreviewRow = NonNullable<Held<"/api/start", "post">["preview"]>[number];
+type StartAnswer = Held<"/api/start", "post">;
+export type PreviewRow = Extract<StartAnswer, { preview: unknown }>["preview"][number];
 
 export type TaskState = "pending" | "running" | "finished" | "failed" | "stopped";
 
@@ -58,18 +59,18 @@ export const taskTypesQuery = queryOptions({
 
 export const modelsQuery = queryOptions({
   queryKey: ["models"],
-  queryFn: async () => (await unwrap(http.GET("/api/models", { params: { query: { page_size: 200 } } }))).items,
+  queryFn: async () => (await unwrap(http.GET("/api/models"))).items,
   staleTime: 10_000,
 });
 
 export async function startTask(body: StartTask): Promise<string> {
-  const started = await unwrap(http.POST("/api/start", { body }));
-  return started.task_id ?? "";
+  const started = await unwrap<StartAnswer | null>(http.POST("/api/start", { body }));
+  return "task_id" in started ? started.task_id : "";
 }
 
 export async function previewTask(body: StartTask): Promise<PreviewRow[]> {
-  const answer = await unwrap(http.POST("/api/start", { body: { ...body, preview: true } }));
-  return answer.preview ?? [];
+  const answer = await unwrap<StartAnswer | null>(http.POST("/api/start", { body: { ...body, preview: true } }));
+  return "preview" in answer ? answer.preview : [];
 }
 
 export async function stopTask(taskId: string): Promise<void> {

@@ -134,7 +134,6 @@ export function Table<T>(props: TableProps<T>) {
       ) : rows.length === 0 ? (
         props.empty
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by key
         <section className="scroll-thin overflow-x-auto" aria-label={props.label} tabIndex={0}>
           <table className="w-full border-separate border-spacing-0 text-sm">
             <caption className="sr-only">{props.label}</caption>

@@ -20,7 +20,8 @@ export function draftOf(content: unknown): DraftField[] {
   );
 }
 
-export type Changed = { ok: true; content: unknown } | { ok: false; field: string };
+/** The content to send: an object, or JSON text where the row holds no object. */
+export type Changed = { ok: true; content: Record<string, unknown> | string } | { ok: false; field: string };
 
 export function changedContent(draft: readonly DraftField[]): Changed {
   const content: Record<string, unknown> = {};
@@ -36,5 +37,5 @@ export function changedContent(draft: readonly DraftField[]): Changed {
     }
   }
   const whole = draft.length === 1 && draft[0]?.name === WHOLE;
-  return { ok: true, content: whole ? content[WHOLE] : content };
+  return { ok: true, content: whole ? JSON.stringify(content[WHOLE]) : content };
 }

@@ -230,7 +230,6 @@ export function ReviewPage() {
                 </Button>
               </span>
             </div>
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by key */}
             <section
               className="scroll-thin min-h-0 flex-1 lg:overflow-y-auto"
               aria-label={t("review.row", { id: active.id })}

@@ -22,7 +22,7 @@ export function RowEditor({ row, onSaved, onClose, onConflict }: RowEditorProps)
   const [draft, setDraft] = useState(() => draftOf(parsedContent(row.data_content)));
   const made = changedContent(draft);
   const save = useWrite({
-    run: (content: unknown) => updateRow(row.id, content, row.row_version),
+    run: (content: Record<string, unknown> | string) => updateRow(row.id, content, row.row_version),
     done: t("review.saved"),
     onDone: (answer) => {
       const saved = answer.items.find((item) => item.id === row.id);

@@ -9,7 +9,6 @@ export function RowStream({ rows }: { rows: readonly RowEvent[] }) {
   const { t } = useTranslation();
   if (rows.length === 0) return <p className="px-3 py-4 text-faint text-sm">{t("tasks.noRows")}</p>;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by key
     <ol className="scroll-thin h-80 divide-y overflow-y-auto text-sm" tabIndex={0} aria-label={t("tasks.rowsTitle")}>
       {rows.map((row) => (
         <li key={row.id} data-testid="live-row">

@@ -52,7 +52,6 @@ export function TaskLog({ log, line }: { log: readonly LogLine[]; line: LineStat
           ref={box}
           role="log"
           aria-label={t("tasks.log")}
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by key
           tabIndex={0}
           onScroll={(event) => {
             const { scrollHeight, scrollTop, clientHeight } = event.currentTarget;
