@@ -32,7 +32,10 @@ def chunk(content: str | None = None, finish: str | None = None, **fields: Any) 
 
 
 ROLE = chunk() | {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
-USAGE: dict[str, Any] = chunk() | {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}
+USAGE: dict[str, Any] = chunk() | {
+    "choices": [],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9},
+}
 
 
 class Request:

@@ -6,6 +6,7 @@ slash. Every answer carries ``x-request-id``; errors come in OpenAI's envelope.
 
 import asyncio
 import math
+from functools import partial
 from typing import cast
 from urllib.parse import unquote
 
@@ -78,10 +79,9 @@ class RelayApp:
         """Answer one request."""
         headers = cast("Headers", scope["headers"])
         request_id = request_id_of(headers)
-        out: Headers = [(b"x-request-id", request_id.encode())]
-        sink = AsgiSink(receive, send, self._tasks, out)
+        sink = AsgiSink(receive, send, self._tasks, [(b"x-request-id", request_id.encode())])
         try:
-            await self._answer(scope, headers, request_id, out, sink, receive)
+            await self._answer(scope, headers, request_id, sink, receive)
         except ClientGone:
             return  # nobody is there to be told; the record of the call says so
         except TidemillError as error:
@@ -99,7 +99,7 @@ class RelayApp:
             sink.close()
 
     async def _answer(
-        self, scope: Scope, headers: Headers, request_id: str, out: Headers, sink: AsgiSink, receive: Receive
+        self, scope: Scope, headers: Headers, request_id: str, sink: AsgiSink, receive: Receive
     ) -> None:
         path: str = scope["path"].rstrip("/")
         kind = _CALLS.get(path)
@@ -109,7 +109,8 @@ class RelayApp:
             await self._models(path, actor, sink)
             return
         ask = await self._ask(kind, headers, request_id, actor, receive)
-        out.extend(self._callers.headers(ask.caller.turn, ask.caller.limits))
+        if ask.caller.limits.rpm:
+            sink.late_headers = partial(self._callers.headers, ask.caller.turn, ask.caller.limits)
         await self._pipeline.run(ask, sink)
 
     def _check_method(self, method: str, path: str, kind: Kind | None) -> None:

@@ -78,6 +78,11 @@ class Switchboard:
         self.snapshot: Snapshot = EMPTY
         self.states: dict[int, ChannelState] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a slot."""
+        return self._waiting
+
     def swap(self, snapshot: Snapshot) -> list[int]:
         """Use ``snapshot`` from now on; returns the channels that are gone or are another service now."""
         dropped: list[int] = []

@@ -17,7 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 class AsgiSink:
     """Sends to an ASGI server and listens for the client's leaving. ``headers`` go with every answer."""
 
-    __slots__ = ("_busy", "_headers", "_listening", "_receive", "_send", "_tasks", "started", "watched")
+    __slots__ = ("_busy", "_headers", "_listening", "_receive", "_send", "_tasks", "late_headers", "started", "watched")
 
     def __init__(self, receive: Receive, send: Send, tasks: TaskOwner, headers: Headers) -> None:
         self._receive = receive
@@ -28,6 +28,8 @@ class AsgiSink:
         self._listening: asyncio.Task[None] | None = None
         self.started = False
         self.watched: Watched | None = None
+        # Headers known only once the call has been counted, such as what is left of a limit.
+        self.late_headers: Callable[[], Headers] | None = None
 
     def attach(self, watched: Watched) -> None:
         """Listen for the client's leaving once the call has lasted a tick."""
@@ -51,7 +53,9 @@ class AsgiSink:
     async def start(self, status: int, headers: Headers) -> None:
         """Send the status line."""
         self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": [*self._headers, *headers]})
+        late = self.late_headers() if self.late_headers is not None else ()
+        all_headers = [*self._headers, *headers, *late]
+        await self._send({"type": "http.response.start", "status": status, "headers": all_headers})
 
     def interject(self, headers: Headers, comment: bytes) -> None:
         """Send a comment beside the call's own task; every write is whole events, so it falls between two."""
