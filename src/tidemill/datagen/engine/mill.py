@@ -1,7 +1,7 @@
 """The engine of one process: its lanes, its group commit, and the runs between them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -153,5 +153,14 @@ def _ignore(call: CallLog) -> None:
 
 
 def _innermost(group: ExceptionGroup[Exception]) -> Exception:
-    first = group.exceptions[0]
-    return _innermost(first) if isinstance(first, ExceptionGroup) else first
+    return next(_leaves(group), group)
+
+
+def _leaves(error: BaseException) -> Iterator[Exception]:
+    inner: Sequence[BaseException] | None = getattr(error, "exceptions", None)
+    if inner is None:
+        if isinstance(error, Exception):
+            yield error
+        return
+    for one in inner:
+        yield from _leaves(one)
