@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.fixtures.needs",
     "tests.fixtures.browser",
     "tests.fixtures.databases",
+    "tests.fixtures.demo_model",
     "tests.fixtures.objects",
     "tests.fixtures.processes",
 ]

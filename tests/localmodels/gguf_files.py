@@ -4,7 +4,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 ALIGNMENT = 32
 BASIC: Mapping[str, Any] = {
@@ -37,11 +37,11 @@ def typed(value: Any) -> bytes:
         return struct.pack("<If", 6, value)
     if isinstance(value, str):
         return struct.pack("<I", 8) + text(value)
-    assert isinstance(value, list)
-    if value and isinstance(value[0], str):
-        return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(text(item) for item in value)
-    kind, form = (6, "f") if value and isinstance(value[0], float) else (11, "q")
-    return struct.pack("<IIQ", 9, kind, len(value)) + struct.pack(f"<{len(value)}{form}", *value)
+    items = cast("list[Any]", value)
+    if items and isinstance(items[0], str):
+        return struct.pack("<IIQ", 9, 8, len(items)) + b"".join(text(item) for item in items)
+    kind, form = (6, "f") if items and isinstance(items[0], float) else (11, "q")
+    return struct.pack("<IIQ", 9, kind, len(items)) + struct.pack(f"<{len(items)}{form}", *items)
 
 
 def encode(

@@ -13,6 +13,7 @@ from tests.localmodels.conftest import Mill, until
 from tidemill.localmodels import names
 from tidemill.localmodels.catalogue import Catalogue
 from tidemill.localmodels.errors import ModelFileMissing, NotGguf
+from tidemill.localmodels.gguf import GgufFacts, read_facts
 from tidemill.localmodels.sizes import readable
 from tidemill.platform.settings.groups.local_models import LocalModel, LocalModels
 
@@ -51,10 +52,13 @@ def test_a_file_that_is_no_model_is_listed_with_its_reason(tmp_path: Path) -> No
 def test_a_header_is_read_again_only_when_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = gguf_files.write(tmp_path / "one.gguf")
     reads: list[Path] = []
-    from tidemill.localmodels import catalogue as module  # noqa: PLC0415 - its reader is counted here
+    real = read_facts
 
-    real = module.read_facts
-    monkeypatch.setattr(module, "read_facts", lambda path: (reads.append(path), real(path))[1])
+    def counted(path: Path) -> GgufFacts:
+        reads.append(path)
+        return real(path)
+
+    monkeypatch.setattr("tidemill.localmodels.catalogue.read_facts", counted)
     looking = catalogue(tmp_path)
     looking.scan()
     looking.scan()

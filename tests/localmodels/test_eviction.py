@@ -137,7 +137,7 @@ async def test_any_mix_of_requests_ends_well(mill: Mill, seed: int) -> None:
         mill.model(name, chat_s=0.01)
     replicas = {"b": LocalModel(replicas=2)}
     models = await mill.open(ports=2, slots=2, eviction_patience_s=0.1, idle_timeout_s=0.2, models=replicas)
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
     answered = 0
 
     async def caller(name: str, patience_s: float | None) -> None:

@@ -23,29 +23,25 @@ def spec(tmp_path: Path, declared: LocalModel | None = None, size_bytes: int = 9
 
 
 @pytest.mark.parametrize(
-    ("code", "asked", "loading", "log", "low", "wanted"),
+    ("code", "when", "log", "wanted"),
     [
-        (0, True, False, [], False, Ending.STOPPED),
-        (-signal.SIGILL, False, True, [], False, Ending.CPU),
-        (-signal.SIGKILL, False, False, [], True, Ending.MEMORY),
-        (-signal.SIGKILL, False, False, [], False, Ending.CRASHED),
-        (1, False, True, ["srv start: couldn't bind HTTP server socket"], False, Ending.PORT_TAKEN),
-        (1, False, True, ["error: invalid argument: --offline"], False, Ending.FLAG_UNKNOWN),
-        (1, False, True, ["failed to load model"], False, Ending.REFUSED),
-        (1, False, False, [], False, Ending.CRASHED),
-        (0, False, False, [], False, Ending.CRASHED),
-        (-signal.SIGSEGV, False, True, [], False, Ending.CRASHED),
+        (0, "asked", [], Ending.STOPPED),
+        (-signal.SIGILL, "loading", [], Ending.CPU),
+        (-signal.SIGKILL, "memory low", [], Ending.MEMORY),
+        (-signal.SIGKILL, "ready", [], Ending.CRASHED),
+        (1, "loading", ["srv start: couldn't bind HTTP server socket"], Ending.PORT_TAKEN),
+        (1, "loading", ["error: invalid argument: --offline"], Ending.FLAG_UNKNOWN),
+        (1, "loading", ["failed to load model"], Ending.REFUSED),
+        (1, "ready", [], Ending.CRASHED),
+        (0, "ready", [], Ending.CRASHED),
+        (-signal.SIGSEGV, "loading", [], Ending.CRASHED),
     ],
 )
-def test_an_exit_says_what_follows(  # noqa: PLR0917 - one column of the table each
-    code: int,
-    asked: bool,
-    loading: bool,
-    log: list[str],
-    low: bool,
-    wanted: Ending,  # noqa: FBT001 - as above
-) -> None:
-    assert rules.ending(code, asked=asked, loading=loading, log=log, memory_low=low) is wanted
+def test_an_exit_says_what_follows(code: int, when: str, log: list[str], wanted: Ending) -> None:
+    found = rules.ending(
+        code, asked=when == "asked", loading=when == "loading", log=log, memory_low=when == "memory low"
+    )
+    assert found is wanted
 
 
 def test_exits_are_told_as_people_know_them() -> None:
@@ -142,6 +138,7 @@ def test_a_model_with_its_own_pooling_keeps_it(tmp_path: Path) -> None:
     words = command.arguments(own, 9000, 1)
     assert "--embeddings" in words
     assert "--pooling" not in words
+    assert words[words.index("--ubatch-size") + 1] == str(own.context)
 
 
 def test_the_child_sees_nothing_of_ours() -> None:

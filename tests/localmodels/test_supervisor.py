@@ -11,6 +11,7 @@ import pytest
 
 from tests.localmodels.conftest import Mill, chat, is_alive, until, until_status
 from tidemill.kernel import clock
+from tidemill.localmodels import process, rules
 from tidemill.localmodels.contracts import LocalModelView
 from tidemill.localmodels.errors import (
     CpuNotSupported,
@@ -135,9 +136,7 @@ async def test_a_crash_restarts_after_a_pause(mill: Mill) -> None:
 
 
 async def test_crashing_five_times_is_failed_until_started_by_hand(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tidemill.localmodels import rules  # noqa: PLC0415 - shortens the pauses
-
-    monkeypatch.setattr(rules, "backoff_s", lambda _crashes, _jitter: 0.01)
+    monkeypatch.setattr(rules, "BACKOFF_CAP_S", 0.01)
     mill.model("one", exits=[-signal.SIGSEGV] * 5, say="assertion failed: n_tokens > 0")
     models = await mill.open()
     with pytest.raises(LocalModelFailed) as failure:
@@ -187,8 +186,6 @@ async def test_a_load_that_hangs_fails_in_time(mill: Mill) -> None:
 
 
 async def test_a_server_that_ignores_sigterm_is_killed(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tidemill.localmodels import process  # noqa: PLC0415 - shortens the ladder
-
     monkeypatch.setattr(
         process.ServerProcess.end,
         "__defaults__",

@@ -13,7 +13,6 @@ from tidemill.localmodels.facade import LocalModels
 from tidemill.localmodels.wish_service import Wish, WishOutcome, ask
 from tidemill.platform.settings import Loaded, Settings
 from tidemill.server.lock import is_served
-from tidemill.server.wiring import open_runtime
 
 _HEADS = ("NAME", "STATUS", "SIZE", "QUANTIZATION", "CONTEXT", "SLOTS", "PORT", "PID", "PROBLEM")
 
@@ -73,6 +72,7 @@ async def _survey(settings: Settings) -> Sequence[LocalModelView]:
 def _wish(settings: Settings, name: str, wish: Wish) -> WishOutcome:
     if not is_served(settings.data_dir):
         raise NoServerRunning
+    from tidemill.server.wiring import open_runtime  # noqa: PLC0415 - the whole server, which only wishes need
 
     async def work() -> WishOutcome:
         async with open_runtime(settings) as runtime:

@@ -60,6 +60,9 @@ def arguments(spec: ModelSpec, port: int, thread_count: int, without: frozenset[
         words.append("--embeddings")
         if spec.facts is None or not spec.facts.pooling:
             words += ["--pooling", "mean"]
+        else:
+            # An input must fit one physical batch (512 by default). Chat models keep that: 2048 costs them 0.5 GB.
+            words += ["--batch-size", str(spec.context), "--ubatch-size", str(spec.context)]
     if run.gpu_layers is not None:
         words += ["--n-gpu-layers", str(run.gpu_layers)]
     if run.cache_type_k != "f16":

@@ -68,6 +68,7 @@ class Instance:
         self._api_key = ""
         self._binary = Path()
         self._reason = ""
+        self._first_line = 0
         self._without: frozenset[str] = frozenset()
         self._bad_ports: frozenset[int] = frozenset()
         self._grace_s = 0.0
@@ -151,6 +152,7 @@ class Instance:
         self._api_key = secrets.token_urlsafe(24)
         words = [str(self._binary), *command.arguments(self.spec, self.port, self._threads, self._without)]
         self._output.add(f"tidemill: {' '.join(words)}")
+        self._first_line = self._output.tail(0).next
         child = await launch(
             words,
             command.environment(self._ground.environment, self._binary, self._api_key),
@@ -176,17 +178,21 @@ class Instance:
             self.healthy = False
             self.in_flight = 0
             self.generation += 1
-        self._output.add(f"tidemill: process {child.pid} ended with {rules.describe_exit(code)}")
         asked = self._stop.done()
         ending = rules.ending(
             code,
             asked=asked,
             loading=loading,
-            log=self._output.last(_LOG_LINES_IN_ERROR),
+            log=self._last_lines(),
             memory_low=self._memory_is_low(),
         )
+        self._output.add(f"tidemill: process {child.pid} ended with {rules.describe_exit(code)}")
         self._reason = reason or rules.describe_exit(code)
-        return Ending.REFUSED if loading and reason and not asked else ending
+        if asked or not loading:
+            return ending
+        if code > 0 and self._ground.ports.is_listened_on(self.port):
+            return Ending.PORT_TAKEN
+        return Ending.REFUSED if reason else ending
 
     async def _until_ready(self, child: ServerProcess) -> str:
         """Poll health until it is ready, ends or is told to stop; returns why it never got ready, if it hung."""
@@ -246,7 +252,7 @@ class Instance:
         if ending is Ending.PORT_TAKEN:
             return self._take_another_port()
         if ending is Ending.FLAG_UNKNOWN:
-            flag = command.unknown_flag("\n".join(self._output.last(_LOG_LINES_IN_ERROR)))
+            flag = command.unknown_flag("\n".join(self._last_lines()))
             if flag is not None and flag not in self._without:
                 self._without |= {flag}
                 return True
@@ -287,9 +293,13 @@ class Instance:
         return not self._stop.done()
 
     def _fail(self, reason: str) -> None:
-        lines = [line for line in self._output.last(_LOG_LINES_IN_ERROR) if line.strip()]
+        lines = [line for line in self._last_lines() if line.strip()]
         self.failure = LocalModelFailed(name=self.spec.name, reason=reason, log="\n".join(lines))
         log.warning("local_model.failed", model=self.spec.name, reason=reason)
+
+    def _last_lines(self) -> list[str]:
+        """Return the end of what the present process said."""
+        return self._output.tail(_LOG_LINES_IN_ERROR, self._first_line).lines
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase

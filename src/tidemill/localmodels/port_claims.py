@@ -32,6 +32,10 @@ class PortClaims:
                 return port
         return None
 
+    def is_listened_on(self, port: int) -> bool:
+        """Tell whether some program listens on ``port`` at this moment."""
+        return not _is_free(port)
+
     def free(self, port: int) -> None:
         """Give a port back."""
         self._claimed.discard(port)

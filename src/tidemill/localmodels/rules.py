@@ -1,5 +1,6 @@
 """Decisions about instances that need no process to be made. Pure."""
 
+import re
 import signal
 from collections.abc import Sequence
 from enum import Enum
@@ -9,6 +10,7 @@ from tidemill.localmodels.gguf_types import CACHE_BYTES_PER_VALUE
 from tidemill.localmodels.spec import ModelSpec
 
 CRASHES_TO_FAIL: Final = 5
+_REASON: Final = re.compile(r"error|fail|couldn't|cannot|unable|unknown|invalid|not supported", re.IGNORECASE)
 CRASH_WINDOW_S: Final = 300.0
 BACKOFF_CAP_S: Final = 60.0
 # Measured with llama.cpp b10434: compute buffers and prompt cache take 200-350 MiB beside weights and KV cache.
@@ -32,7 +34,8 @@ class Ending(Enum):
 def ending(code: int, *, asked: bool, loading: bool, log: Sequence[str], memory_low: bool) -> Ending:
     """Read an exit code (negative: the signal) and the last log lines.
 
-    A load that ends with an ordinary code would end the same way again, so it is not repeated; signals are.
+    A load that ends with an ordinary code and a reason would end the same way again, so it is not repeated; signals
+    and silent exits are.
     """
     if asked:
         return Ending.STOPPED
@@ -46,7 +49,11 @@ def ending(code: int, *, asked: bool, loading: bool, log: Sequence[str], memory_
 def _refusal(log: str) -> Ending:
     if "couldn't bind" in log:
         return Ending.PORT_TAKEN
-    return Ending.FLAG_UNKNOWN if "invalid argument:" in log else Ending.REFUSED
+    if "invalid argument:" in log:
+        return Ending.FLAG_UNKNOWN
+    # llama-server's logger loses its last lines in about 4 of 100 failing starts (seen with b10434): an exit without
+    # a reason is tried again.
+    return Ending.REFUSED if _REASON.search(log) else Ending.CRASHED
 
 
 def describe_exit(code: int) -> str:
