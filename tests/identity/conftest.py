@@ -73,7 +73,9 @@ async def root(identity: Identity) -> UserView:
 
 def caller(identity: Identity, token: str, **options: Any) -> Actor | AuthFailure:
     """Identify a bearer of ``token``."""
-    return identity.authenticator.identify([(b"authorization", f"Bearer {token}".encode())], b"", "127.0.0.1", **options)
+    return identity.authenticator.identify(
+        [(b"authorization", f"Bearer {token}".encode())], b"", "127.0.0.1", **options
+    )
 
 
 async def session(identity: Identity, name: str, password: str = PASSWORD) -> Actor:

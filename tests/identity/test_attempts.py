@@ -61,4 +61,4 @@ def test_memory_is_bounded() -> None:
     attempts = SignInAttempts()
     for number in range(MAX_NAMES + 100):
         attempts.begin(f"user{number}", None)
-    assert len(attempts._failures) == MAX_NAMES
+    assert len(attempts) == MAX_NAMES

@@ -86,7 +86,9 @@ def test_a_rotated_key_keeps_sessions_alive() -> None:
 def test_one_altered_character_makes_a_token_worthless(data: st.DataObject) -> None:
     token, _ = tokens().issue(1, "a", 0, is_admin=False)
     position = data.draw(st.integers(0, len(token) - 1))
-    wrong = data.draw(st.sampled_from([c for c in string.ascii_letters + string.digits + "-_." if c != token[position]]))
+    wrong = data.draw(
+        st.sampled_from([c for c in string.ascii_letters + string.digits + "-_." if c != token[position]])
+    )
     assert tokens().read(token[:position] + wrong + token[position + 1 :]) is None
 
 

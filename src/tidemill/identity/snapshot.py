@@ -74,6 +74,11 @@ class SnapshotKeeper:
         self._stale = asyncio.Event()
         self.current = Snapshot.empty()
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether every change heard of so far is in ``current``."""
+        return not self._stale.is_set() and self._loaded == self._asked
+
     async def refresh(self) -> None:
         """Load again, unless somebody's load that began after this call already did."""
         self._asked += 1
