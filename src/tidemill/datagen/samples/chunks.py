@@ -19,8 +19,9 @@ class Piece(Struct, frozen=True):
     rows: int
 
 
-def pack(rows: Iterable[bytes], max_rows: int = CHUNK_ROWS, max_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
+def pack(rows: Iterable[bytes]) -> Iterator[Piece]:
     """Group rows, in order, into chunks within both limits."""
+    max_rows, max_bytes = CHUNK_ROWS, CHUNK_BYTES
     held: list[bytes] = []
     size = 0
     for row in rows:

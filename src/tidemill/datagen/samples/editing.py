@@ -13,8 +13,8 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from tidemill.datagen.samples import repository
-from tidemill.datagen.samples.chunks import CHUNK_BYTES, CHUNK_ROWS, Piece, pack
+from tidemill.datagen.samples import chunks, repository
+from tidemill.datagen.samples.chunks import Piece, pack
 from tidemill.datagen.samples.contracts import Changed, SampleRow
 from tidemill.datagen.samples.errors import (
     FileChanged,
@@ -114,7 +114,7 @@ class SampleEdits:
             accepted = [_accepted(file, item, f"items[{number}]") for number, item in enumerate(items)]
             raw = [text for _, text in accepted]
             tail = await repository.last_span(r, file)
-            if tail is not None and (tail.rows > CHUNK_ROWS // 2 or tail.length > CHUNK_BYTES // 2):
+            if tail is not None and (tail.rows > chunks.CHUNK_ROWS // 2 or tail.length > chunks.CHUNK_BYTES // 2):
                 tail = None
             first = file.next_slot if tail is None else tail.ord
 
@@ -278,7 +278,7 @@ async def _repacked(groups: AsyncIterator[tuple[bool, list[_Slotted]]]) -> Async
     """
     held: list[_Slotted] = []
     async for follows, rows in groups:
-        if held and (not follows or len(held) >= CHUNK_ROWS):
+        if held and (not follows or len(held) >= chunks.CHUNK_ROWS):
             for slotted in _packed(held):
                 yield slotted
             held = []

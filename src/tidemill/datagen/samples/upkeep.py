@@ -21,7 +21,7 @@ class SampleUpkeep:
         self._db = db
         self._blobs = blobs
         self._store = ChunkStore(blobs)
-        self._upload_folder = upload_folder
+        self.upload_folder = upload_folder
 
     async def erase_user(self, w: Writer, user_id: int) -> list[str]:
         """Delete a user's files in the caller's transaction; returns the object keys to ``discard`` after it."""
@@ -43,7 +43,7 @@ class SampleUpkeep:
         async with self._db.read() as r:
             orphans = await repository.unknown_keys(r, old)
         await self._store.discard(orphans)
-        return len(orphans) + await asyncio.to_thread(_remove_spooled, self._upload_folder, before_ms)
+        return len(orphans) + await asyncio.to_thread(_remove_spooled, self.upload_folder, before_ms)
 
 
 def _made_ms(key: str) -> float:
