@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from litestar.types import ControllerRouterHandler
 
 from tidemill.audit.routes import HANDLERS as AUDIT
+from tidemill.datagen.reports.routes import HANDLERS as REPORTS
 from tidemill.datagen.review.routes import HANDLERS as REVIEW
 from tidemill.datagen.routes import HANDLERS as TASKS
 from tidemill.datagen.samples.routes import HANDLERS as SAMPLES
@@ -25,7 +26,7 @@ _EVENT_STREAMS = ("/api/progress/",)
 
 def handlers() -> Sequence[ControllerRouterHandler]:
     """Return the routes of every context."""
-    return [*HEALTH, *IDENTITY, *AUDIT, *RELAY, *USAGE, *LOCAL_MODELS, *SAMPLES, *TASKS, *REVIEW]
+    return [*HEALTH, *IDENTITY, *AUDIT, *RELAY, *USAGE, *LOCAL_MODELS, *SAMPLES, *TASKS, *REVIEW, *REPORTS]
 
 
 def services(runtime: "Runtime") -> Mapping[str, Any]:
@@ -41,6 +42,7 @@ def services(runtime: "Runtime") -> Mapping[str, Any]:
         "sample_files": runtime.sample_files,
         "tasks": runtime.tasks,
         "review": runtime.review,
+        "reports": runtime.reports,
         "relay": runtime.relay_context.relay,
         "channels": runtime.relay_context.channels,
         "model_configs": runtime.relay_context.model_configs,
