@@ -37,9 +37,9 @@ _MAX_REQUEST_ID = 128
 
 
 class Identify(Protocol):
-    """Finds the caller of a request in memory."""
+    """Finds the caller of a request: in memory, and once in the database for what another process has just made."""
 
-    def __call__(
+    async def __call__(
         self, headers: Sequence[tuple[bytes, bytes]], query: bytes, client_ip: str | None, *, path: str, write: bool
     ) -> Actor | TidemillError | None:
         """Return the actor, why the credential failed, or None when there is none."""
@@ -80,7 +80,7 @@ class Edge:
         state["request_id"] = identifier
         request_id.set(identifier)
         scope["client"] = (client, scope["client"][1]) if client and scope.get("client") else scope.get("client")
-        found = self._identify(
+        found = await self._identify(
             headers, scope["query_string"], client, path=path, write=scope["method"] not in _SAFE_METHODS
         )
         if isinstance(found, Actor):

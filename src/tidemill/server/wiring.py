@@ -15,6 +15,7 @@ from tidemill.datagen.engine.mill import Mill
 from tidemill.datagen.erasure import DatagenEraser
 from tidemill.datagen.jobs import recover as recover_generation
 from tidemill.datagen.jobs import register as register_generation
+from tidemill.datagen.reports.service import ReportService
 from tidemill.datagen.review.service import ReviewService
 from tidemill.datagen.samples.repository_use import TaskTable
 from tidemill.datagen.samples.service import SampleFiles
@@ -32,7 +33,7 @@ from tidemill.platform.db import Database, migrate, open_database
 from tidemill.platform.events import EventBus, MemoryEvents
 from tidemill.platform.jobs import Jobs
 from tidemill.platform.jobs.local import LocalJobs
-from tidemill.platform.secrets import Keyring, SecretBox, load_keyring
+from tidemill.platform.secrets import Keyring, Purpose, SecretBox, load_keyring
 from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import request_id
@@ -46,6 +47,7 @@ from tidemill.server.console import Console
 from tidemill.server.cors import Cors
 from tidemill.server.edge import App, Edge
 from tidemill.server.health import Checks
+from tidemill.server.usage_of_user import UsageOfUser
 
 _DAY_S = 24 * 3600
 
@@ -88,8 +90,13 @@ class Runtime:
     @cached_property
     def keyring(self) -> Keyring:
         """The keys of this installation."""
-        configured = {"signing": self.settings.auth.secret_key}
-        return load_keyring(self.settings.data_dir / "secrets", configured)  # pyright: ignore[reportArgumentType]
+        auth = self.settings.auth
+        configured: dict[Purpose, str | None] = {
+            "signing": auth.secret_key,
+            "data": auth.data_key,
+            "pepper": auth.key_pepper,
+        }
+        return load_keyring(self.settings.data_dir / "secrets", configured)
 
     @cached_property
     def secrets(self) -> SecretBox:
@@ -119,6 +126,7 @@ class Runtime:
             box=self.secrets,
             neighbours=Neighbours(
                 balances=self.balances,
+                usage=UsageOfUser(self.usage),
                 erasers=(self.usage, DatagenEraser(self.jobs, self.sample_files.upkeep, self._tasks)),
             ),
             public_url=self.settings.server.public_url,
@@ -191,6 +199,11 @@ class Runtime:
         """Generated rows under review."""
         return ReviewService(self.db, self.task_types)
 
+    @cached_property
+    def reports(self) -> ReportService:
+        """Reports of tasks."""
+        return ReportService(self.db, self.identity.administration)
+
     # --- life
 
     @cached_property
@@ -214,12 +227,12 @@ class Runtime:
             addresses=AddressReader(self.settings.server.trusted_proxies),
         )
 
-    def _identify(
+    async def _identify(
         self, headers: Sequence[tuple[bytes, bytes]], query: bytes, client_ip: str | None, *, path: str, write: bool
     ) -> Actor | TidemillError | None:
         agent = next((value.decode("latin-1") for name, value in headers if name == b"user-agent"), None)
         current_origin.set(Origin(client_ip, agent, request_id.get()))
-        found = self.identity.authenticator.identify(
+        found = await self.identity.identify(
             headers, query, client_ip, query_token=surfaces.is_event_stream(path), cookie=True, write=write
         )
         if isinstance(found, AuthFailure):
