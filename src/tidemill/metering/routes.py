@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from tidemill.kernel.actor import Actor
@@ -13,8 +13,10 @@ from tidemill.metering.contracts import UsageSummary
 from tidemill.metering.facade import UsageService
 from tidemill.platform.web import signed_in
 
-_Since = Annotated[datetime | None, Parameter(query="from", description="Begin, RFC 3339; absent: 24 hours before.")]
-_Until = Annotated[datetime | None, Parameter(query="to", description="End, RFC 3339; absent: now.")]
+_Since = Annotated[
+    datetime | None, QueryParameter(name="from", description="Begin, RFC 3339; absent: 24 hours before.")
+]
+_Until = Annotated[datetime | None, QueryParameter(name="to", description="End, RFC 3339; absent: now.")]
 _GroupBy = Annotated[str, Parameter(description="model, channel, surface, key or user.")]
 _Mine = Annotated[bool, Parameter(description="One's own alone, also for an administrator.")]
 
