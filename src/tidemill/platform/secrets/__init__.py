@@ -2,11 +2,12 @@
 
 from tidemill.platform.secrets.box import SecretBox
 from tidemill.platform.secrets.errors import KeyFileUnreadable, SealBroken, SecretError, SecretRefused
-from tidemill.platform.secrets.keyring import Keyring, load_keyring
+from tidemill.platform.secrets.keyring import Keyring, Purpose, load_keyring
 
 __all__ = [
     "KeyFileUnreadable",
     "Keyring",
+    "Purpose",
     "SealBroken",
     "SecretBox",
     "SecretError",
