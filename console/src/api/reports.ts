@@ -19,5 +19,5 @@ export const reportQuery = (taskId: string) =>
     queryFn: () => unwrap(http.GET("/api/reports/{task_id}", { params: { path: { task_id: taskId } } })),
   });
 
-export const reportDownloadUrl = (taskId: string, format: "json" | "rows") =>
-  `/api/reports/${encodeURIComponent(taskId)}/download${format === "rows" ? "?format=rows" : ""}`;
+export const reportDownloadUrl = (taskId: string, format: "json" | "csv" | "md" | "rows") =>
+  `/api/reports/${encodeURIComponent(taskId)}/download?format=${format}`;

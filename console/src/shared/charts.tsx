@@ -4,6 +4,7 @@ import { cx } from "@/ui/cx";
 import { formatNumber } from "./format";
 
 export interface Bar {
+  id: string;
   label: string;
   value: number;
   tone?: "running" | "done" | "warn" | "failed" | "idle";
@@ -17,7 +18,7 @@ const FILL = {
   idle: "bg-idle-bar",
 };
 
-/** Upright bars, for histograms. `mark` is the index before which a threshold line stands. */
+/** Upright bars, for histograms. `mark` is where, counted in bars from the left, a threshold line stands. */
 export function Columns({
   bars,
   label,
@@ -35,7 +36,7 @@ export function Columns({
       <div className="relative flex h-32 items-end gap-px border-b">
         {bars.map((bar) => (
           <div
-            key={bar.label}
+            key={bar.id}
             title={`${bar.label}: ${formatNumber(bar.value)}`}
             className="flex h-full min-w-0 flex-1 flex-col justify-end"
           >
@@ -56,7 +57,7 @@ export function Columns({
       </div>
       <div aria-hidden className="tnum flex gap-px pt-1 text-[0.6875rem] text-faint">
         {bars.map((bar) => (
-          <span key={bar.label} className="min-w-0 flex-1 truncate text-center">
+          <span key={bar.id} className="min-w-0 flex-1 truncate text-center">
             {bar.label}
           </span>
         ))}
@@ -71,7 +72,7 @@ export function Rows({ bars, label }: { bars: Bar[]; label: string }) {
   return (
     <ul aria-label={label} className="flex flex-col gap-1.5">
       {bars.map((bar) => (
-        <li key={bar.label} className="grid grid-cols-[minmax(6rem,14rem)_1fr_3.5rem] items-center gap-2 text-sm">
+        <li key={bar.id} className="grid grid-cols-[minmax(6rem,14rem)_1fr_3.5rem] items-center gap-2 text-sm">
           <span className="truncate" title={bar.label}>
             {bar.label}
           </span>
@@ -162,5 +163,22 @@ export function Line({
         ) : null}
       </svg>
     </figure>
+  );
+}
+
+/** A curve without axes, beside a number that says the rest. */
+export function Sparkline({ values, className }: { values: readonly number[]; className?: string }) {
+  const top = Math.max(...values, 0);
+  if (values.length < 2 || top <= 0) return <span aria-hidden className={className} />;
+  const path = values
+    .map(
+      (value, index) => `${index === 0 ? "M" : "L"}${(index / (values.length - 1)) * 100} ${27 - (value / top) * 25}`,
+    )
+    .join("");
+  return (
+    <svg aria-hidden viewBox="0 0 100 28" preserveAspectRatio="none" className={className}>
+      <path d={`${path}L100 28L0 28Z`} fill="currentColor" opacity="0.14" />
+      <path d={path} fill="none" stroke="currentColor" strokeWidth="1.5" vectorEffect="non-scaling-stroke" />
+    </svg>
   );
 }

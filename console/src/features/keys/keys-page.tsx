@@ -6,6 +6,8 @@ import { useTranslation } from "react-i18next";
 import { type ApiKey, type CreatedKey, deleteKey, keysQuery, revokeKey } from "@/api/keys";
 import { useConfirm } from "@/shared/confirm";
 import { formatNumber } from "@/shared/format";
+import { CreateKeyDialog } from "@/shared/keys/create-key-dialog";
+import { SecretDialog } from "@/shared/keys/secret-dialog";
 import { useWrite } from "@/shared/mutation";
 import { PageHead } from "@/shared/page-head";
 import { type Column, Table } from "@/shared/table";
@@ -15,8 +17,6 @@ import { Empty } from "@/ui/blocks";
 import { Button, IconButton } from "@/ui/button";
 import { Menu, MenuItem } from "@/ui/menu";
 import { StateBadge, Tag, type Tone } from "@/ui/state";
-import { CreateKeyDialog } from "./create-key-dialog";
-import { SecretDialog } from "./secret-dialog";
 
 const TONES: Record<ApiKey["status"], Tone> = { active: "done", expired: "warn", revoked: "failed", rotated: "idle" };
 

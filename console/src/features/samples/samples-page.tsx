@@ -13,13 +13,13 @@ import { SearchBox } from "@/shared/search-box";
 import { type Column, Pager, Table } from "@/shared/table";
 import { Time } from "@/shared/time";
 import { Trouble } from "@/shared/trouble";
+import { DropZone, UploadList } from "@/shared/upload/drop-zone";
+import { useUploads } from "@/shared/upload/use-uploads";
 import { pageOf, type Search, textOf, useUrlState } from "@/shared/url-state";
 import { Empty } from "@/ui/blocks";
 import { Button, IconButton } from "@/ui/button";
 import { Menu, MenuItem, MenuSeparator } from "@/ui/menu";
 import { StateBadge } from "@/ui/state";
-import { DropZone, UploadList } from "./drop-zone";
-import { useUploads } from "./use-uploads";
 
 const PAGE_SIZE = 50;
 const ICON = "size-3.5";
