@@ -71,11 +71,33 @@ def test_after_a_refusal_it_grows_by_one_for_each_25_successes() -> None:
 
 def test_slower_tokens_without_more_throughput_give_some_back() -> None:
     limit = AdaptiveLimit(64, 0.0)
-    limit.refused(limit.admit(0.0), 0.0)
     now_s = served(limit, 0.0, 0.1, 4)
-    before = limit.limit
+    assert limit.limit == 64
+    now_s = served(limit, now_s, 0.1, 2)
     served(limit, now_s, 1.0, 3)
-    assert limit.limit < before
+    assert START < limit.limit < 64
+
+
+def test_short_answers_among_long_ones_are_no_slowness() -> None:
+    limit = AdaptiveLimit(16, 0.0)
+    now_s = 0.0
+    lengths = [200, 200, 15, 180, 12, 220]
+    for number in range(200):
+        calls = [limit.admit(now_s) for _ in range(limit.limit)]
+        now_s += 0.1
+        for place, call in enumerate(calls):
+            tokens = lengths[(number + place) % len(lengths)]
+            kind = "judge" if tokens < 100 else "generate"
+            limit.succeeded(call, now_s, tokens, saturated=True, kind=kind)
+    assert limit.limit == 16
+
+
+def test_slowness_alone_never_takes_it_below_its_start() -> None:
+    limit = AdaptiveLimit(64, 0.0)
+    now_s = served(limit, 0.0, 0.1, 6)
+    for _ in range(60):
+        now_s = served(limit, now_s, 5.0, 1)
+    assert limit.limit >= START
 
 
 @given(

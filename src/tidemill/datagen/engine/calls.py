@@ -109,7 +109,7 @@ class Asker:
                 raise
             latency_s = clock.monotonic() - started_s
             ticket.lane.format_works(plainness)
-            self._lanes.succeeded(ticket, latency_s, completion.usage.completion_tokens)
+            self._lanes.succeeded(ticket, latency_s, completion.usage.completion_tokens, question.purpose)
             cost_nano = completion.usage.total_tokens * (LOCAL_TOKEN_NANO if ticket.lane.local else CREDIT_NANO)
             self._heard(CallLog(ticket.lane.channel, ticket.model, ok=True, cost_nano=cost_nano))
             return Answer(
@@ -140,34 +140,36 @@ class Asker:
     def _charge(self, ticket: Ticket, error: TidemillError, plainness: int) -> int:
         """Tell the lane what happened; returns 1 when the failure counts against the item."""
         lane = ticket.lane
-        lanes = self._lanes
         self._heard(CallLog(lane.channel, ticket.model, ok=False))
+        if isinstance(error, UpstreamFailed):
+            return self._charge_upstream(ticket, error, plainness)
         if isinstance(error, RateLimited):
-            lanes.refused(ticket, error.retry_after_s)
-            return 0
-        if isinstance(error, NoChannelAvailable | ModelNotFound):
-            lanes.failed(ticket, "no_channel", at_once=True, rest_s=error.retry_after_s)
-            return 0
-        if not isinstance(error, RelayError):
-            # What kept a local model from starting: the service's trouble, not the item's.
-            lanes.failed(ticket, error.code)
-            return 0
-        if not isinstance(error, UpstreamFailed):
-            lanes.answered_badly(ticket)
+            self._lanes.refused(ticket, error.retry_after_s)
+        elif isinstance(error, NoChannelAvailable | ModelNotFound):
+            self._lanes.failed(ticket, "no_channel", at_once=True, rest_s=error.retry_after_s)
+        elif isinstance(error, RelayError):
+            self._lanes.answered_badly(ticket)
             raise GaveUp("client", str(error)) from error
+        else:
+            # What kept a local model from starting: the service's trouble, not the item's.
+            self._lanes.failed(ticket, error.code)
+        return 0
+
+    def _charge_upstream(self, ticket: Ticket, error: UpstreamFailed, plainness: int) -> int:
+        lane = ticket.lane
         if error.kind == "rate" or error.upstream_status == UNAVAILABLE:
-            lanes.refused(ticket, error.retry_after_s)
+            self._lanes.refused(ticket, error.retry_after_s)
             return 0
         if error.kind == "client":
-            lanes.answered_badly(ticket)
+            self._lanes.answered_badly(ticket)
             if lane.try_plainer(plainness):
                 return 0
             raise GaveUp("client", str(error)) from error
         if error.kind == "auth":
-            lanes.failed(ticket, "auth", at_once=True)
+            self._lanes.failed(ticket, "auth", at_once=True)
             return 0
         healthy = not lane.open
-        lanes.failed(ticket, error.kind, timed_out=error.kind == "timeout")
+        self._lanes.failed(ticket, error.kind, timed_out=error.kind == "timeout")
         return 1 if healthy or error.upstream_status == SERVER_ERROR else 0
 
 

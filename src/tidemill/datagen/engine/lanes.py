@@ -249,8 +249,8 @@ class Lanes:
         ticket.lane.in_flight -= 1
         self.pump()
 
-    def succeeded(self, ticket: Ticket, latency_s: float, output_tokens: int) -> None:
-        """Count a good answer; a lane on trial is well again."""
+    def succeeded(self, ticket: Ticket, latency_s: float, output_tokens: int, kind: str) -> None:
+        """Count a good answer to one ``kind`` of call; a lane on trial is well again."""
         lane = ticket.lane
         saturated = lane.room <= 0
         lane.in_flight -= 1
@@ -260,7 +260,7 @@ class Lanes:
         lane.rests_until_s = 0.0
         lane.latencies_s.append(latency_s)
         lane.latency_s += (latency_s - lane.latency_s) * (LATENCY_WEIGHT if lane.latency_s else 1.0)
-        lane.limit.succeeded(ticket.admission, clock.monotonic(), output_tokens, saturated=saturated)
+        lane.limit.succeeded(ticket.admission, clock.monotonic(), output_tokens, saturated=saturated, kind=kind)
         self.pump()
 
     def answered_badly(self, ticket: Ticket) -> None:

@@ -2,8 +2,11 @@
 
 Starts at min(8, ceiling) and doubles after each full round (as many successes as the limit) while throughput rises by
 5 %; then one more per 25 successes. A refusal (429, 503) takes 0.7 of it, a time-out half, once per burst: only calls
-that were admitted at the present limit count, so that sixty refusals of one overshoot are one piece of news. When the
-time per output token has doubled without more throughput the limit gives back a tenth.
+that were admitted at the present limit count, so that sixty refusals of one overshoot are one piece of news.
+
+When answers take twice as long per token as they once did, over at least 32 of them, and throughput has not risen, the
+limit gives back a tenth, never below where it started: a busy service is a reason to send less, a short answer among
+long ones is none. Generating and judging are measured apart, since their answers differ in length by design.
 
 A round, not a second, is the window: calls last from 50 ms to minutes, and a second holds many rounds of the one and
 none of the other. Pure: time comes in through the arguments.
@@ -18,9 +21,11 @@ REFUSED = 0.7
 TIMED_OUT = 0.5
 SLOWED = 0.9
 FLAT_ROUNDS = 2
+SLOW_WINDOW = 32
 HOLD_AT = 1.5
 SHRINK_AT = 2.0
-FLOOR_DRIFT = 1.02
+# Once a window: what was best fades, so that a service that changed for good is measured anew.
+FADE = 1.02
 
 
 class Admission(Struct, frozen=True):
@@ -28,6 +33,25 @@ class Admission(Struct, frozen=True):
 
     generation: int
     at_s: float
+
+
+class _Pace:
+    """Seconds per output token of one kind of call: over the present window, and at its best."""
+
+    def __init__(self) -> None:
+        self.best = 0.0
+        self.seconds = 0.0
+        self.tokens = 0
+
+    def close(self) -> float:
+        """End the window; returns the seconds that its tokens would have taken at the best pace."""
+        if not self.tokens:
+            return 0.0
+        now = self.seconds / self.tokens
+        self.best = min(self.best * FADE, now) if self.best else now
+        expected = self.best * self.tokens
+        self.seconds, self.tokens = 0.0, 0
+        return expected
 
 
 class AdaptiveLimit:
@@ -40,12 +64,12 @@ class AdaptiveLimit:
         self._doubling = True
         self._flat_rounds = 0
         self._best_rate = 0.0
-        self._floor_s_per_token = 0.0
+        self._paces: dict[str, _Pace] = {}
         self._hold = False
         self._since_growth = 0
         self._round_started_s = now_s
         self._round_done = 0
-        self._round_s_per_token = 0.0
+        self._round_seconds = 0.0
 
     @property
     def limit(self) -> int:
@@ -60,18 +84,23 @@ class AdaptiveLimit:
         """Note that a call goes out."""
         return Admission(self._generation, now_s)
 
-    def succeeded(self, admission: Admission, now_s: float, output_tokens: int, *, saturated: bool) -> None:
-        """Count a success; ``saturated`` says that the limit, not a lack of work, held calls back."""
+    def succeeded(
+        self, admission: Admission, now_s: float, output_tokens: int, *, saturated: bool, kind: str = ""
+    ) -> None:
+        """Count a success of one ``kind`` of call; ``saturated``: the limit, not a lack of work, held calls back."""
         if admission.generation != self._generation:
             return
+        pace = self._paces.setdefault(kind, _Pace())
+        pace.seconds += now_s - admission.at_s
+        pace.tokens += max(1, output_tokens)
+        self._round_seconds += now_s - admission.at_s
         self._round_done += 1
-        self._round_s_per_token += (now_s - admission.at_s) / max(1, output_tokens)
         if not self._doubling and saturated and not self._hold:
             self._since_growth += 1
             if self._since_growth >= GROW_EVERY:
                 self._since_growth = 0
                 self._value = min(self._value + 1, float(self.ceiling))
-        if self._round_done >= self.limit:
+        if self._round_done >= (self.limit if self._doubling else max(self.limit, SLOW_WINDOW)):
             self._close_round(now_s, saturated=saturated)
 
     def refused(self, admission: Admission, now_s: float) -> bool:
@@ -91,19 +120,17 @@ class AdaptiveLimit:
 
     def _close_round(self, now_s: float, *, saturated: bool) -> None:
         rate = self._round_done / max(now_s - self._round_started_s, 1e-6)
-        s_per_token = self._round_s_per_token / self._round_done
         rose = rate >= self._best_rate * RISE
-        self._best_rate = max(self._best_rate, rate)
-        known = self._floor_s_per_token or s_per_token
-        self._floor_s_per_token = min(known * FLOOR_DRIFT, s_per_token)
-        slowdown = s_per_token / self._floor_s_per_token if self._floor_s_per_token > 0 else 1.0
+        self._best_rate = max(self._best_rate / FADE, rate)
+        expected_s = sum(pace.close() for pace in self._paces.values())
+        slowdown = self._round_seconds / expected_s if expected_s > 0 else 1.0
         self._start_round(now_s)
         if self._doubling:
             self._consider_doubling(now_s, rose=rose, saturated=saturated)
             return
         self._hold = slowdown > HOLD_AT and not rose
-        if slowdown > SHRINK_AT and not rose and self.limit > 1:
-            self._new_generation(max(1.0, self.limit * SLOWED), now_s)
+        if slowdown > SHRINK_AT and not rose and self.limit > START:
+            self._new_generation(max(float(START), self.limit * SLOWED), now_s)
 
     def _consider_doubling(self, now_s: float, *, rose: bool, saturated: bool) -> None:
         if not saturated:
@@ -126,4 +153,6 @@ class AdaptiveLimit:
     def _start_round(self, now_s: float) -> None:
         self._round_started_s = now_s
         self._round_done = 0
-        self._round_s_per_token = 0.0
+        self._round_seconds = 0.0
+        for pace in self._paces.values():
+            pace.seconds, pace.tokens = 0.0, 0
