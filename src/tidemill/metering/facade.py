@@ -81,14 +81,14 @@ class Meter:
     async def close(self) -> None:
         """Stop, with everything recorded in the database if it can be reached, else in the journal for the next."""
         await self._tasks.cancel()
-        if self._writer is None or self._pump is None:
+        if self._writer is None:
             return
-        try:
-            await self._pump.drain()
-        except Exception:  # noqa: BLE001 - the edge of the process's life; the journal keeps the rest for the next
-            _log.exception("usage.left_in_journal", file=self._writer.path.name)
         self._writer.close()
-        self._writer = self._pump = None
+        file, self._writer, self._pump = self._writer.path.name, None, None
+        try:
+            await UsagePump(self._db, self._folder, None).drain()
+        except Exception:  # noqa: BLE001 - the edge of the process's life; the journal keeps the rest for the next
+            _log.exception("usage.left_in_journal", file=file)
 
 
 class Balances:

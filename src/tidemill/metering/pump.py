@@ -40,6 +40,7 @@ class UsagePump:
         self._interval_s = interval_s
         self._marks: dict[str, int | None] = {}
         self._dirty = asyncio.Event()
+        self._draining = asyncio.Lock()
         self._looked_for_orphans = float("-inf")
         self.on_batch: Callable[[int], None] = lambda _count: None
 
@@ -75,7 +76,11 @@ class UsagePump:
             await asyncio.to_thread(self._writer.sync)
 
     async def drain(self) -> int:
-        """Take in everything written so far; returns how many events that were."""
+        """Take in everything written so far; returns how many events that were. One at a time, others wait."""
+        async with self._draining:
+            return await self._drain()
+
+    async def _drain(self) -> int:
         self._dirty.clear()
         count = 0
         if self._writer is not None:
@@ -137,7 +142,7 @@ class UsagePump:
 
     async def _advance(self, w: Writer, name: str, before: int | None, after: int) -> None:
         if not await repository.move_taken(w, _SCOPE, name, before, after):
-            del self._marks[name]
+            self._marks.pop(name, None)
             raise JournalMoved(file=name)
 
     async def _mark(self, name: str) -> int | None:
