@@ -156,6 +156,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/users/{user_id}/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListUserReports
+         * @description List the reports of a user's tasks.
+         */
+        get: operations["ApiAdminUsersUserIdReportsListUserReports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}/reports/{task_id}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * DownloadUserReport
+         * @description Download a report of a user's task.
+         */
+        get: operations["ApiAdminUsersUserIdReportsTaskIdDownloadDownloadUserReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/convert_files": {
         parameters: {
             query?: never;
@@ -656,7 +696,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_reports"];
+        /**
+         * ListReports
+         * @description List the reports of one's own tasks, newest first.
+         */
+        get: operations["ApiReportsListReports"];
         put?: never;
         post?: never;
         delete?: never;
@@ -672,7 +716,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_api_reports_task_id"];
+        /**
+         * ShowReport
+         * @description Show the report of one task.
+         */
+        get: operations["ApiReportsTaskIdShowReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/reports/{task_id}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * DownloadReport
+         * @description Download a report as a file, or the rows that the task made.
+         */
+        get: operations["ApiReportsTaskIdDownloadDownloadReport"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1555,6 +1623,12 @@ export interface components {
         BatchUpdate: {
             items: components["schemas"]["RowUpdate"][];
         };
+        /** Bin */
+        Bin: {
+            count: number;
+            high: number;
+            low: number;
+        };
         /** Changed */
         Changed: {
             added?: number;
@@ -1679,6 +1753,19 @@ export interface components {
             file_ids: number[];
             target_format: string;
         };
+        /** Counts */
+        Counts: {
+            acceptance: number | null;
+            accepted: number;
+            below_threshold: number;
+            confirmed: number;
+            failed: number;
+            needs_review: number;
+            rejected: number;
+            retried: number;
+            rows: number;
+            total: number;
+        };
         /** CreatedKey */
         CreatedKey: {
             budget: string | null;
@@ -1746,6 +1833,14 @@ export interface components {
             /** @default 200 */
             code: number;
             data?: components["schemas"]["TaskTypeList"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[Report] */
+        "Envelope_tidemill.datagen.reports.contracts.Report_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["Report"] | null;
             /** @default success */
             message: string;
         };
@@ -1842,6 +1937,14 @@ export interface components {
             /** @default 200 */
             code: number;
             data?: components["schemas"]["ListData_tidemill.datagen.contracts.TaskSummary_"] | null;
+            /** @default success */
+            message: string;
+        };
+        /** Envelope[ListData[ReportItem]] */
+        "Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.reports.contracts.ReportItem_": {
+            /** @default 200 */
+            code: number;
+            data?: components["schemas"]["ListData_tidemill.datagen.reports.contracts.ReportItem_"] | null;
             /** @default success */
             message: string;
         };
@@ -1949,10 +2052,32 @@ export interface components {
             updated_at: string;
             user_id: number;
         };
+        /** GroupFigures */
+        GroupFigures: {
+            acceptance: number | null;
+            accepted: number;
+            attempts?: number | null;
+            channel?: string | null;
+            direction?: string | null;
+            failed: number;
+            final_score: number | null;
+            input_tokens: number;
+            model?: string | null;
+            model_score: number | null;
+            output_tokens: number;
+            rows: number;
+            rule_score: number | null;
+        };
         /** Health */
         Health: {
             status: string;
             version: string;
+        };
+        /** Histograms */
+        Histograms: {
+            final: components["schemas"]["Bin"][];
+            model: components["schemas"]["Bin"][];
+            rule: components["schemas"]["Bin"][];
         };
         /** InstanceMetrics */
         InstanceMetrics: {
@@ -2040,6 +2165,14 @@ export interface components {
         /** ListData[TaskSummary] */
         "ListData_tidemill.datagen.contracts.TaskSummary_": {
             items: components["schemas"]["TaskSummary"][];
+            next: string | null;
+            page: number;
+            page_size: number;
+            total: number | null;
+        };
+        /** ListData[ReportItem] */
+        "ListData_tidemill.datagen.reports.contracts.ReportItem_": {
+            items: components["schemas"]["ReportItem"][];
             next: string | null;
             page: number;
             page_size: number;
@@ -2324,6 +2457,12 @@ export interface components {
             };
             ready: boolean;
         };
+        /** Reason */
+        Reason: {
+            code: string;
+            count: number;
+            reason: string;
+        };
         /** Registered */
         Registered: {
             id: number;
@@ -2336,6 +2475,53 @@ export interface components {
             email?: string | null;
             password: string;
             username: string;
+        };
+        /** Report */
+        Report: {
+            attempts: components["schemas"]["GroupFigures"][];
+            attempts_seen: number;
+            cost: string;
+            cost_per_accepted: string | null;
+            counts: components["schemas"]["Counts"];
+            directions: components["schemas"]["GroupFigures"][];
+            duplicates: number;
+            error_message: string | null;
+            failures: components["schemas"]["Reason"][];
+            file_id: number | null;
+            finished_at: string | null;
+            histograms: components["schemas"]["Histograms"];
+            min_score: number | null;
+            models: string[];
+            params: unknown;
+            reasons: components["schemas"]["Reason"][];
+            rows_per_s: number;
+            samples: components["schemas"]["SampleOfRows"][];
+            seconds: number;
+            services: components["schemas"]["GroupFigures"][];
+            /** Format: date-time */
+            started_at: string;
+            status: string;
+            task_id: string;
+            task_type: string;
+            throughput: components["schemas"]["Slot"][];
+            tokens: components["schemas"]["TokenSums"];
+            user_id: number;
+        };
+        /** ReportItem */
+        ReportItem: {
+            cost: string;
+            counts: components["schemas"]["Counts"];
+            file_id: number | null;
+            finished_at: string | null;
+            input_tokens: number;
+            models: string[];
+            output_tokens: number;
+            /** Format: date-time */
+            started_at: string;
+            status: string;
+            task_id: string;
+            task_type: string;
+            user_id: number;
         };
         /** ResetPassword */
         ResetPassword: {
@@ -2403,6 +2589,14 @@ export interface components {
             user_id: number;
             version: number;
         };
+        /** SampleOfRows */
+        SampleOfRows: {
+            data: unknown;
+            direction: string | null;
+            final_score: number | null;
+            id: number;
+            status: string;
+        };
         /** SampleRow */
         SampleRow: {
             data: {
@@ -2432,6 +2626,14 @@ export interface components {
             id: number;
             is_admin: boolean;
             username: string;
+        };
+        /** Slot */
+        Slot: {
+            accepted: number;
+            /** Format: date-time */
+            at: string;
+            rows: number;
+            seconds: number;
         };
         /** StartRequest */
         StartRequest: {
@@ -2562,6 +2764,13 @@ export interface components {
             input: number;
             output: number;
         };
+        /** TokenSums */
+        TokenSums: {
+            input: number;
+            output: number;
+            per_accepted: number | null;
+            wasted_share: number | null;
+        };
         /** UpdateDone */
         UpdateDone: {
             failed: unknown[];
@@ -2645,652 +2854,6 @@ export interface components {
             is_active?: boolean | null;
             /** @enum {null|string} */
             role?: "user" | "admin" | null;
-        };
-        /** Added */
-        XAdded: {
-            added: number;
-            rows: number;
-        };
-        /** Append */
-        XAppend: {
-            items: {
-                [key: string]: unknown;
-            }[];
-        };
-        /**
-         * Bin
-         * @description A step of a histogram: from ``low`` (included) to ``high`` (included only in the last one).
-         */
-        XBin: {
-            count: number;
-            high: number;
-            low: number;
-        };
-        /** Channel */
-        XChannel: {
-            base_url: string;
-            /** @enum {string} */
-            breaker: "closed" | "open" | "half_open";
-            config_id: number | null;
-            created_at: string | null;
-            defaults: {
-                [key: string]: unknown;
-            };
-            errors: number;
-            forward_trace: boolean;
-            id: number;
-            in_flight: number;
-            keys: components["schemas"]["XChannelKey"][];
-            last_error: string | null;
-            limit: number | null;
-            max_concurrent: number | null;
-            models: {
-                [key: string]: string;
-            };
-            name: string;
-            p50_ms: number | null;
-            p95_ms: number | null;
-            priority: number;
-            provider: string;
-            read_only: boolean;
-            requests: number;
-            rpm: number | null;
-            /** @enum {string} */
-            status: "enabled" | "disabled" | "auto_disabled" | "draining";
-            status_reason: string | null;
-            tags: string[];
-            timeout_s: number;
-            updated_at: string | null;
-            weight: number;
-        };
-        /** ChannelIn */
-        XChannelIn: {
-            base_url: string;
-            defaults: {
-                [key: string]: unknown;
-            };
-            forward_trace: boolean;
-            keys: string[];
-            max_concurrent?: number | null;
-            models: {
-                [key: string]: string;
-            } | string[];
-            name: string;
-            priority: number;
-            provider: string;
-            rpm?: number | null;
-            /** @enum {string} */
-            status: "enabled" | "disabled" | "auto_disabled" | "draining";
-            tags: string[];
-            timeout_s: number;
-            weight: number;
-        };
-        /** ChannelKey */
-        XChannelKey: {
-            last4: string;
-            status: string;
-        };
-        XChannelPatch: {
-            base_url?: string;
-            defaults?: {
-                [key: string]: unknown;
-            };
-            forward_trace?: boolean;
-            keys?: string[];
-            max_concurrent?: number | null;
-            models?: {
-                [key: string]: string;
-            } | string[];
-            name?: string;
-            priority?: number;
-            provider?: string;
-            rpm?: number | null;
-            /** @enum {string} */
-            status?: "enabled" | "disabled" | "auto_disabled" | "draining";
-            tags?: string[];
-            timeout_s?: number;
-            weight?: number;
-        };
-        /** ChannelTest */
-        XChannelTest: {
-            error: string | null;
-            latency_ms: number;
-            model: string | null;
-            ok: boolean;
-            status: number;
-        };
-        /** ConfirmIn */
-        XConfirmIn: {
-            filter?: components["schemas"]["XRowFilter"] | null;
-            ids?: number[] | null;
-            is_confirmed: boolean;
-        };
-        /**
-         * Counts
-         * @description What became of the items.
-         */
-        XCounts: {
-            acceptance: number | null;
-            accepted: number;
-            below_threshold: number;
-            confirmed: number;
-            failed: number;
-            needs_review: number;
-            rejected: number;
-            retried: number;
-            rows: number;
-            total: number;
-        };
-        /** Credentials */
-        XCredentials: {
-            password: string;
-            username: string;
-        };
-        /** Deleted */
-        XDeleted: {
-            deleted: number;
-            rows: number;
-        };
-        /** FileIds */
-        XFileIds: {
-            file_ids: number[];
-        };
-        /** FilesDeleted */
-        XFilesDeleted: {
-            deleted: number;
-        };
-        /** GeneratedRow */
-        XGeneratedRow: {
-            attempts: number;
-            channel: string | null;
-            created_at: string;
-            data_content: string;
-            direction: string | null;
-            final_score: number | null;
-            generation_model: string | null;
-            id: number;
-            input_tokens: number;
-            is_confirmed: boolean;
-            item_no: number | null;
-            lineage: unknown;
-            model_score: number | null;
-            output_tokens: number;
-            retry_count: number;
-            review_note: string | null;
-            reviewed_at: string | null;
-            reviewer_id: number | null;
-            row_version: number;
-            rule_score: number | null;
-            rule_score_exact: number | null;
-            /** @enum {string} */
-            status: "accepted" | "below_threshold" | "needs_review" | "rejected";
-            task_id: string;
-            task_type: string | null;
-            updated_at: string;
-            user_id: number;
-        };
-        /**
-         * GroupFigures
-         * @description The figures of one group of rows; ``channel`` and ``model``, or ``direction``, or ``attempts`` name it.
-         */
-        XGroupFigures: {
-            acceptance: number | null;
-            accepted: number;
-            /** @default null */
-            attempts: number | null;
-            /** @default null */
-            channel: string | null;
-            /** @default null */
-            direction: string | null;
-            failed: number;
-            final_score: number | null;
-            input_tokens: number;
-            /** @default null */
-            model: string | null;
-            model_score: number | null;
-            output_tokens: number;
-            rows: number;
-            rule_score: number | null;
-        };
-        /**
-         * Histograms
-         * @description How the scores are spread; rows without a score are in none.
-         */
-        XHistograms: {
-            final: components["schemas"]["XBin"][];
-            model: components["schemas"]["XBin"][];
-            rule: components["schemas"]["XBin"][];
-        };
-        /** Indices */
-        XIndices: {
-            indices: number[];
-        };
-        /** Key */
-        XKey: {
-            budget: string | null;
-            concurrency: number | null;
-            created_at: string;
-            expires_at: string | null;
-            id: string;
-            last_used_at: string | null;
-            last4: string;
-            models: string[] | null;
-            name: string;
-            networks: string[] | null;
-            prefix: string;
-            revoked_at: string | null;
-            rpm: number | null;
-            scopes: string[];
-            /** @enum {string} */
-            status: "active" | "expired" | "revoked" | "rotated";
-            tags: string[];
-            tpm: number | null;
-            type: string;
-            updated_at: string;
-            use_count: number;
-            user_id: number;
-        };
-        /** KeyIn */
-        XKeyIn: {
-            budget?: (number | string) | null;
-            concurrency?: number | null;
-            expires_at?: string | null;
-            models?: string[] | null;
-            name: string;
-            networks?: string[] | null;
-            rpm?: number | null;
-            scopes?: string[];
-            tpm?: number | null;
-        };
-        /** LocalLogs */
-        XLocalLogs: {
-            lines: string[];
-            name: string;
-            next: number;
-        };
-        /** LocalModel */
-        XLocalModel: {
-            architecture: string | null;
-            chat_template: boolean;
-            context: number | null;
-            context_trained: number;
-            description: string;
-            detail: string | null;
-            embeddings: boolean;
-            error: string | null;
-            in_flight: number;
-            instances: {
-                [key: string]: unknown;
-            }[];
-            memory_estimate_bytes: number;
-            name: string;
-            parameters: number;
-            pid: number | null;
-            pinned: boolean;
-            port: number | null;
-            quantization: string | null;
-            queued: number;
-            rss_bytes: number | null;
-            size: string;
-            size_bytes: number;
-            slots: number | null;
-            /** @enum {string} */
-            status: "available" | "starting" | "running" | "stopping" | "failed";
-        };
-        /** LocalModels */
-        XLocalModels: {
-            models: components["schemas"]["XLocalModel"][];
-        };
-        /** Me */
-        XMe: {
-            balance: number;
-            email?: string | null;
-            group?: string;
-            id: number;
-            is_active: boolean;
-            is_admin: boolean;
-            username: string;
-        };
-        /** Model */
-        XModel: {
-            description: string | null;
-            id: number;
-            is_active: boolean;
-            is_local: boolean;
-            max_tokens: number | null;
-            name: string;
-            temperature: number | null;
-            top_p: number | null;
-        };
-        XNewKey: components["schemas"]["XKey"] & {
-            key: string;
-        };
-        /** PasswordChange */
-        XPasswordChange: {
-            current_password: string;
-            new_password: string;
-        };
-        /** PreviewRow */
-        XPreviewRow: {
-            final_score: number | null;
-            messages: {
-                [key: string]: unknown;
-            }[];
-            model: string | null;
-            model_score: number | null;
-            output: {
-                [key: string]: unknown;
-            } | null;
-            prompt: string;
-            reasons: string[];
-            rule_score: number | null;
-            status: string;
-        };
-        /** Problem */
-        XProblem: {
-            line: number;
-            reason: string;
-        };
-        /**
-         * Reason
-         * @description Why attempts were not accepted; ``code`` is stable, ``reason`` an example in the task's language.
-         */
-        XReason: {
-            code: string;
-            count: number;
-            reason: string;
-        };
-        /** Registration */
-        XRegistration: {
-            email?: string | null;
-            password: string;
-            username: string;
-        };
-        /**
-         * Report
-         * @description Everything about one task. ``attempts_seen``: how many refused attempts the reasons were counted from.
-         */
-        XReport: {
-            attempts: components["schemas"]["XGroupFigures"][];
-            attempts_seen: number;
-            cost: string;
-            cost_per_accepted: string | null;
-            counts: components["schemas"]["XCounts"];
-            directions: components["schemas"]["XGroupFigures"][];
-            duplicates: number;
-            error_message: string | null;
-            failures: components["schemas"]["XReason"][];
-            file_id: number | null;
-            finished_at: string | null;
-            histograms: components["schemas"]["XHistograms"];
-            min_score: number | null;
-            models: string[];
-            params: unknown;
-            reasons: components["schemas"]["XReason"][];
-            rows_per_s: number;
-            samples: components["schemas"]["XSampleOfRows"][];
-            seconds: number;
-            services: components["schemas"]["XGroupFigures"][];
-            started_at: string;
-            status: string;
-            task_id: string;
-            task_type: string;
-            throughput: components["schemas"]["XSlot"][];
-            tokens: components["schemas"]["XTokenSums"];
-            user_id: number;
-        };
-        /**
-         * ReportItem
-         * @description A report in a list.
-         */
-        XReportItem: {
-            cost: string;
-            counts: components["schemas"]["XCounts"];
-            file_id: number | null;
-            finished_at: string | null;
-            input_tokens: number;
-            models: string[];
-            output_tokens: number;
-            started_at: string;
-            status: string;
-            task_id: string;
-            task_type: string;
-            user_id: number;
-        };
-        /** ReviewIn */
-        XReviewIn: {
-            filter?: components["schemas"]["XRowFilter"] | null;
-            ids?: number[] | null;
-            note?: string | null;
-            status: string;
-        };
-        XRowFilter: {
-            is_confirmed?: boolean;
-            max_score?: number;
-            min_score?: number;
-            q?: string;
-            sort?: string;
-            /** @enum {string} */
-            status?: "accepted" | "below_threshold" | "needs_review" | "rejected";
-            task_id?: string;
-            task_type?: string;
-        };
-        /** SampleFile */
-        XSampleFile: {
-            columns: string[];
-            content_type: string;
-            created_at: string;
-            encoding: string | null;
-            file_size: number;
-            filename: string;
-            id: number;
-            problem_count: number;
-            problems: components["schemas"]["XProblem"][];
-            rows: number;
-            updated_at: string;
-            user_id: number;
-            version: number;
-        };
-        /**
-         * SampleOfRows
-         * @description One of ten rows, taken evenly over the task.
-         */
-        XSampleOfRows: {
-            data: unknown;
-            direction: string | null;
-            final_score: number | null;
-            id: number;
-            status: string;
-        };
-        /** SampleRow */
-        XSampleRow: {
-            data: {
-                [key: string]: unknown;
-            };
-            index: number;
-        };
-        /** Session */
-        XSession: {
-            expires_at: string;
-            token: string;
-            user: components["schemas"]["XSessionUser"];
-        };
-        /** SessionUser */
-        XSessionUser: {
-            email?: string | null;
-            group?: string;
-            id: number;
-            is_admin?: boolean;
-            tokens?: number;
-            username: string;
-        };
-        /**
-         * Slot
-         * @description Rows made in a span of time.
-         */
-        XSlot: {
-            accepted: number;
-            at: string;
-            rows: number;
-            seconds: number;
-        };
-        /** Started */
-        XStarted: {
-            preview?: components["schemas"]["XPreviewRow"][];
-            status?: string;
-            task_id?: string;
-        };
-        /** StartTask */
-        XStartTask: {
-            batch_size?: number;
-            budget?: number | null;
-            data_rounds?: number;
-            dedup?: string;
-            directions?: string[];
-            evaluator_model?: string | null;
-            file_id: number;
-            language?: string;
-            max_concurrent?: number;
-            max_retries?: number;
-            min_score?: number;
-            model?: string | null;
-            models?: string[] | null;
-            preview?: boolean;
-            sample_limit?: number | null;
-            seed?: number | null;
-            special_prompt?: string;
-            task_type: string;
-            variants_per_sample?: number;
-        };
-        /** TaskItem */
-        XTaskItem: {
-            accepted: number;
-            below_threshold: number;
-            budget: string | null;
-            cost: string;
-            current: number;
-            error_message: string | null;
-            eta_s: number | null;
-            failed: number;
-            file_id: number | null;
-            finished_at: string | null;
-            id: number;
-            model: string;
-            models: string[];
-            needs_review: number;
-            params: string | null;
-            paused_code: string | null;
-            paused_reason: string | null;
-            percent: number;
-            result: string | null;
-            retried: number;
-            rows_per_s: number;
-            started_at: string;
-            status: string;
-            task_id: string;
-            task_type: string;
-            tokens: components["schemas"]["XTokens"];
-            total: number;
-            user_id: number;
-        };
-        /** TaskService */
-        XTaskService: {
-            breaker: string;
-            channel: string;
-            done: number;
-            errors: number;
-            in_flight: number;
-            limit: number;
-            model: string;
-            p95_ms: number | null;
-        };
-        /** TaskStatus */
-        XTaskStatus: {
-            accepted: number;
-            below_threshold: number;
-            budget: string | null;
-            cost: string;
-            current: number;
-            error_message: string | null;
-            eta_s: number | null;
-            failed: number;
-            file_id: number | null;
-            finished_at: string | null;
-            id: number;
-            model: string;
-            models: string[];
-            needs_review: number;
-            params: string | null;
-            paused_code: string | null;
-            paused_reason: string | null;
-            percent: number;
-            result: string | null;
-            retried: number;
-            rows_per_s: number;
-            services: components["schemas"]["XTaskService"][];
-            started_at: string;
-            status: string;
-            task_id: string;
-            task_type: string;
-            tokens: components["schemas"]["XTokens"];
-            total: number;
-            user_id: number;
-        };
-        /** TaskType */
-        XTaskType: {
-            description: string;
-            example: unknown;
-            input_fields: unknown;
-            name: string;
-            rubric: unknown;
-            rules: unknown;
-            schema: {
-                [key: string]: unknown;
-            };
-            title: string;
-            titles: {
-                [key: string]: string;
-            };
-            version: string;
-        };
-        /** TestIn */
-        XTestIn: {
-            model?: string | null;
-        };
-        /** Tokens */
-        XTokens: {
-            input: number;
-            output: number;
-        };
-        /**
-         * TokenSums
-         * @description Tokens of all calls; ``wasted_share``: those of items that gave no accepted row.
-         */
-        XTokenSums: {
-            input: number;
-            output: number;
-            per_accepted: number | null;
-            wasted_share: number | null;
-        };
-        /** Updated */
-        XUpdated: {
-            failed: unknown[];
-            items: components["schemas"]["XGeneratedRow"][];
-            ok: number;
-        };
-        /** UpdateIn */
-        XUpdateIn: {
-            items: components["schemas"]["XUpdateItem"][];
-        };
-        /** UpdateItem */
-        XUpdateItem: {
-            data_content: unknown;
-            id: number;
-            row_version?: number;
-        };
-        /** Uploaded */
-        XUploaded: {
-            files: components["schemas"]["XSampleFile"][];
         };
     };
     responses: never;
@@ -3657,6 +3220,88 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Envelope_NoneType_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiAdminUsersUserIdReportsListUserReports: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                page?: number;
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.reports.contracts.ReportItem_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiAdminUsersUserIdReportsTaskIdDownloadDownloadUserReport: {
+        parameters: {
+            query?: {
+                /** @description json, csv, md (a document) or rows (the task's data as JSONL). */
+                format?: string;
+            };
+            header?: never;
+            path: {
+                task_id: string;
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description Bad request syntax or unsupported method */
@@ -4674,10 +4319,10 @@ export interface operations {
             };
         };
     };
-    get_api_reports: {
+    ApiReportsListReports: {
         parameters: {
             query?: {
-                cursor?: string;
+                cursor?: string | null;
                 page?: number;
                 page_size?: number;
             };
@@ -4687,28 +4332,33 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.platform.web.envelope.ListData_tidemill.datagen.reports.contracts.ReportItem_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: {
-                            items: components["schemas"]["XReportItem"][];
-                            next: string | null;
-                            page: number;
-                            page_size: number;
-                            total: number | null;
-                        };
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    get_api_reports_task_id: {
+    ApiReportsTaskIdShowReport: {
         parameters: {
             query?: never;
             header?: never;
@@ -4719,16 +4369,67 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["Envelope_tidemill.datagen.reports.contracts.Report_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": {
-                        code: number;
-                        data: components["schemas"]["XReport"];
-                        message: string;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiReportsTaskIdDownloadDownloadReport: {
+        parameters: {
+            query?: {
+                /** @description json, csv, md (a document) or rows (the task's data as JSONL). */
+                format?: string;
+            };
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
                     };
                 };
             };
@@ -6003,7 +5704,7 @@ export interface operations {
     ApiV1ModelsNameLogsModelLogs: {
         parameters: {
             query?: {
-                /** @description Only lines after this number: `next` of the last answer. */
+                /** @description Only lines after this: `next` of the last answer. */
                 after?: number;
                 /** @description How many of the last lines. */
                 lines?: number;

@@ -10,7 +10,6 @@ import {
 } from "@tanstack/react-router";
 import { isApiError } from "@/api/errors";
 import { meQuery } from "@/api/session";
-import { Frame } from "@/shared/frame/frame";
 import { safeNext } from "@/shared/safe-next";
 import { Trouble } from "@/shared/trouble";
 import type { Search } from "@/shared/url-state";
@@ -56,7 +55,7 @@ const app = createRoute({
       }
     }
   },
-  component: Frame,
+  component: lazyRouteComponent(() => import("@/shared/frame/frame"), "Frame"),
   notFoundComponent: NotFound,
 });
 
