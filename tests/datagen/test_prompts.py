@@ -124,6 +124,19 @@ def test_labels_are_drawn_among_all_that_the_samples_know() -> None:
     assert "可选标签：甲, 乙" in given
 
 
+def test_the_answers_form_allows_only_the_samples_labels_and_entity_types() -> None:
+    labelled = length_profile([{"text": "x", "label": "投诉"}, {"text": "y", "label": "咨询"}])
+    schema = response_format(TYPES["text_classification"], labelled)["json_schema"]["schema"]
+    assert schema["properties"]["label"] == {"enum": ["投诉", "咨询"]}
+    assert TYPES["text_classification"].ask_schema["properties"]["label"]["type"] == "string"
+    entities = response_format(TYPES["entity_extraction"], length_profile([NER_SAMPLE]))["json_schema"]["schema"]
+    assert entities["properties"]["entities"]["items"]["properties"]["type"] == {"enum": ["人名"]}
+    own = length_profile([{"text": "x", "labels": "甲、乙", "label": "甲"}])
+    assert response_format(TYPES["text_classification"], own) == response_format(TYPES["text_classification"])
+    for t in TYPES.values():
+        assert response_format(t, length_profile([])) == response_format(t)
+
+
 def test_columns_are_known_by_their_other_names_and_unknown_ones_are_shown_whole() -> None:
     t = TYPES["qa_pairs"]
     assert material(t, {"Context": "首年免费。", "ID": 7}) == "- passage: 首年免费。"

@@ -36,7 +36,7 @@ _WORDS: Mapping[Lang, Mapping[str, str]] = {
         "taken": "已经有的，请写不一样的",
         "avoid": "不要与下面的内容重复",
         "reasons": "上一次没有通过，请改正",
-        "material": "下面的素材只提供背景，不要照抄，也不要沿用其中的句子。请写一条全新的数据。",
+        "material": "素材（只作背景）",
         "colon": "：",
     },
     "en": {
@@ -53,7 +53,7 @@ _WORDS: Mapping[Lang, Mapping[str, str]] = {
         "taken": "There already, so write something different",
         "avoid": "Do not repeat any of these",
         "reasons": "The last attempt was refused; mend this",
-        "material": "The material below is background only. Do not copy it or reuse its sentences. Write one new row.",
+        "material": "Material (background only)",
         "colon": ": ",
     },
 }
@@ -106,13 +106,47 @@ def generation_messages(
         shown = [f"- {_line(item)[:_AVOID_CHARS]}" for item in items if item.strip()]
         if shown:
             lines += [f"{words[name]}{words['colon'].rstrip()}", *shown]
-    lines += ["", words["material"], "<material>", material(t, sample) or "-", "</material>"]
+    lines += [
+        "",
+        f"{words['material']}{words['colon'].rstrip()}",
+        "<material>",
+        material(t, sample) or "-",
+        "</material>",
+    ]
     return [{"role": "system", "content": system}, {"role": "user", "content": "\n".join(lines)}]
 
 
-def response_format(t: TaskType) -> dict[str, Any]:
-    """Return the answer's form for services with guided decoding (OpenAI ``response_format``)."""
-    return {"type": "json_schema", "json_schema": {"name": t.name, "strict": True, "schema": t.ask_schema}}
+def response_format(t: TaskType, profile: LengthProfile | None = None) -> dict[str, Any]:
+    """Return the answer's form for services with guided decoding (OpenAI ``response_format``).
+
+    With a ``profile`` the labels or entity types of the samples become the only ones a model can write; where each
+    sample brings its own set of labels the form stays open.
+    """
+    schema = t.ask_schema
+    for show, path in (("label", ("label",)), ("label", ("intent",)), ("types", ("entities", "type"))):
+        names = known_labels(t, {}, profile, show=show)[:_LABELS_SHOWN]
+        if names and not (show == "label" and _own_sets(t, profile)):
+            schema = _closed(schema, path, list(names))
+    return {"type": "json_schema", "json_schema": {"name": t.name, "strict": True, "schema": schema}}
+
+
+def _own_sets(t: TaskType, profile: LengthProfile | None) -> bool:
+    columns = (
+        [t.column(field.name, profile.labels) for field in t.input_fields if field.show == "label_set"]
+        if profile
+        else []
+    )
+    return any(column is not None for column in columns)
+
+
+def _closed(schema: dict[str, Any], path: tuple[str, ...], names: list[str]) -> dict[str, Any]:
+    """Return ``schema`` with the property at ``path`` limited to ``names``; unchanged when there is none."""
+    properties = schema.get("properties", {})
+    if path[0] not in properties:
+        return schema
+    part = properties[path[0]]
+    inner = {"enum": names} if len(path) == 1 else {**part, "items": _closed(part["items"], path[1:], names)}
+    return {**schema, "properties": {**properties, path[0]: inner}}
 
 
 def material(t: TaskType, sample: Mapping[str, Any]) -> str:
