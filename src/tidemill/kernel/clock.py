@@ -4,7 +4,7 @@ Everything that asks for the time asks here; nothing calls ``datetime.now`` or `
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ def monotonic() -> float:
 
 
 @contextmanager
-def shifted(seconds: float) -> Iterator[None]:
+def shifted(seconds: float) -> Generator[None]:
     """Move both clocks by ``seconds`` inside the block (for tests of expiry and back-off)."""
     global _shift  # noqa: PLW0603 - the shift is this module's whole state
     before = _shift
