@@ -63,7 +63,7 @@ class Stages:
         self._novelty = novelty
         self._asker = asker
         self._quotas = Quotas(plan)
-        self._format = response_format(task_type)
+        self._format = response_format(task_type, lengths)
         self._judge_format = judge_format(task_type)
 
     def messages(self, work: Work) -> list[dict[str, Any]]:
