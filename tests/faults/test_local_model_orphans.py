@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.localmodels import gguf_files
-from tests.localmodels.conftest import is_alive, make_fake_binary
+from tests.localmodels.conftest import make_fake_binary
+from tests.localmodels.waiting import wait_until_gone
 
 GONE_WITHIN_S = 3.0
 START_S = 30.0
@@ -69,35 +69,25 @@ class Parent:
             self.process.stdout.close()
 
 
-def seconds_until_gone(pid: int) -> float:
-    began = time.monotonic()
-    while is_alive(pid):
-        if time.monotonic() - began > GONE_WITHIN_S:
-            os.kill(pid, signal.SIGKILL)
-            pytest.fail(f"the child outlived its parent by more than {GONE_WITHIN_S} s")
-        time.sleep(0.01)
-    return time.monotonic() - began
-
-
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_kill_9_of_the_parent_ends_a_ready_child(tmp_path: Path, loop: str) -> None:
     parent = Parent(tmp_path, loop)
     assert parent.line() == "ready\n"
     parent.kill()
-    assert seconds_until_gone(parent.child) < GONE_WITHIN_S
+    wait_until_gone(parent.child, GONE_WITHIN_S)
 
 
 def test_kill_9_of_the_parent_ends_a_loading_child(tmp_path: Path) -> None:
     parent = Parent(tmp_path, "asyncio", load_s=60)
     parent.kill()
-    assert seconds_until_gone(parent.child) < GONE_WITHIN_S
+    wait_until_gone(parent.child, GONE_WITHIN_S)
 
 
 def test_kill_9_of_the_parent_ends_a_child_that_ignores_sigterm(tmp_path: Path) -> None:
     parent = Parent(tmp_path, "asyncio", ignore_term=True)
     assert parent.line() == "ready\n"
     parent.kill()
-    assert seconds_until_gone(parent.child) < GONE_WITHIN_S
+    wait_until_gone(parent.child, GONE_WITHIN_S)
 
 
 def test_a_parent_that_died_before_the_pact_is_noticed(tmp_path: Path) -> None:
@@ -127,6 +117,6 @@ def test_where_the_kernel_keeps_no_pact_a_process_in_between_does() -> None:
     assert between.stdout is not None
     child = int(between.stdout.readline())
     between.stdin.close()  # what the parent's death does
-    assert seconds_until_gone(child) < GONE_WITHIN_S
+    wait_until_gone(child, GONE_WITHIN_S)
     assert between.wait(GONE_WITHIN_S) == 128 + signal.SIGTERM
     between.stdout.close()

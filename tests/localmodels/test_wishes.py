@@ -39,7 +39,7 @@ async def test_a_wish_is_fulfilled_and_waited_for(mill: Mill, database: Database
 
 @pytest.mark.usefixtures("lock")
 async def test_a_wish_that_cannot_be_fulfilled_says_why(mill: Mill, memory_database: Database) -> None:
-    mill.model("one", exits=[1], say="no such architecture")
+    mill.model("one", exits=[1], say="error: no such architecture")
     await mill.open(db=memory_database)
     failed = await ask(memory_database, mill.data_dir, "one", "start", is_served=is_served)
     assert (failed.status, failed.code) == ("failed", "local_model_failed")

@@ -11,6 +11,7 @@ from tidemill.localmodels.demo_service import fetch_demo
 from tidemill.localmodels.errors import NoServerRunning
 from tidemill.localmodels.facade import LocalModels
 from tidemill.localmodels.wish_service import Wish, WishOutcome, ask
+from tidemill.platform.db import open_database
 from tidemill.platform.settings import Loaded, Settings
 from tidemill.server.lock import is_served
 
@@ -72,11 +73,13 @@ async def _survey(settings: Settings) -> Sequence[LocalModelView]:
 def _wish(settings: Settings, name: str, wish: Wish) -> WishOutcome:
     if not is_served(settings.data_dir):
         raise NoServerRunning
-    from tidemill.server.wiring import open_runtime  # noqa: PLC0415 - the whole server, which only wishes need
 
     async def work() -> WishOutcome:
-        async with open_runtime(settings) as runtime:
-            return await ask(runtime.db, settings.data_dir, name, wish, is_served=is_served)
+        db = open_database(settings.database_url)  # at its newest revision: the running server saw to that
+        try:
+            return await ask(db, settings.data_dir, name, wish, is_served=is_served)
+        finally:
+            await db.close()
 
     return run(work())
 
