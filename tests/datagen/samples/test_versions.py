@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from tests.datagen.conftest import add_task, in_parts
 from tests.datagen.samples.conftest import form, put_file, rows_of
-from tidemill.datagen.samples import chunks
+from tidemill.datagen.samples import chunks, repository
 from tidemill.datagen.samples.editing import PRUNE_AFTER_S
 from tidemill.datagen.samples.errors import FileChanged, FileNotFound
 from tidemill.datagen.samples.service import SampleFiles
@@ -34,6 +34,7 @@ STEP = st.one_of(
 def tiny_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_ROWS", 4)
     monkeypatch.setattr(chunks, "CHUNK_BYTES", 120)
+    monkeypatch.setattr(repository, "SHELF_SLOTS", 8)
 
 
 def numbered(count: int) -> list[dict[str, Any]]:
@@ -77,6 +78,11 @@ async def test_any_sequence_of_edits_reads_like_a_list(
         shown = await sample_files.get(ann.scope, file.id, "en")
         assert shown.rows == len(model)
         history[shown.version] = list(model)
+        place = start % (len(model) + 1)
+        page = PageRequest(page=place // 3 + 1, page_size=3)
+        content = (await sample_files.content(ann.scope, file.id, page, None)).items
+        expected = list(enumerate(model))[page.offset : page.offset + 3]
+        assert [(item.index, item.data) for item in content] == expected
     for version, rows in history.items():
         assert await rows_of(sample_files, ann, file.id, version) == rows
         middle = len(rows) // 2

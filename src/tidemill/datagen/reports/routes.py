@@ -96,8 +96,8 @@ async def _download(reports: ReportService, scope: Scope, task_id: str, format_n
     if format_name == "json":
         return attachment(f"{task_id}.report.json", "application/json", _whole(as_json(report)))
     if format_name == "csv":
-        return attachment(f"{task_id}.report.csv", "text/csv; charset=utf-8", _whole(as_csv(report)))
-    return attachment(f"{task_id}.report.md", "text/markdown; charset=utf-8", _whole(as_markdown(report, lang)))
+        return attachment(f"{task_id}.report.csv", "text/csv", _whole(as_csv(report)))
+    return attachment(f"{task_id}.report.md", "text/markdown", _whole(as_markdown(report, lang)))
 
 
 async def _whole(body: bytes) -> AsyncGenerator[bytes]:

@@ -70,7 +70,7 @@ class Exporter:
         if options.format == "csv":
             columns = await self._columns(scope, wanted)
             parts = self._csv(scope, wanted, columns, options)
-            return Export(f"{name}.csv", "text/csv; charset=utf-8", parts)
+            return Export(f"{name}.csv", "text/csv", parts)
         shape = _SHAPES.get(options.format)
         if shape is not None:
             await self._check_shapes(scope, wanted, options.format)

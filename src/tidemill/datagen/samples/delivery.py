@@ -1,7 +1,6 @@
 """Sample files on their way out: one file as it stands, as CSV, or several in one archive; always streamed."""
 
 import asyncio
-import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
@@ -15,7 +14,7 @@ from tidemill.datagen.samples.repository import FileRow
 from tidemill.datagen.samples.rows import MAX_COLUMNS
 from tidemill.kernel import clock
 
-CSV_TYPE = "text/csv; charset=utf-8"
+CSV_TYPE = "text/csv"
 JSONL_TYPE = "application/x-jsonlines; charset=utf-8"
 ZIP_TYPE = "application/zip"
 
@@ -74,6 +73,8 @@ class Entry(Struct, frozen=True):
 
 async def archive(entries: Sequence[Entry]) -> AsyncGenerator[bytes]:
     """Yield a ZIP archive of ``entries`` while they are being read; equal names get a number."""
+    import zipfile  # noqa: PLC0415 - loaded on first use
+
     sink = _Sink()
     bundle = zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
     for name, entry in zip(_distinct([entry.filename for entry in entries]), entries, strict=True):

@@ -50,7 +50,7 @@ _Plan = Callable[[Reader, FileRow], Awaitable["_Edit"]]
 class _Edit(msgspec.Struct, kw_only=True):
     """What an edit will do: the chunks that end, the new rows by slot, and the sums afterwards."""
 
-    dead: list[int]
+    dead: list[Span]
     pieces: AsyncIterator[tuple[int, Piece]]
     row_count: int
     grown_bytes: Callable[[], int]
@@ -94,7 +94,7 @@ class SampleEdits:
                     yield slotted
 
             return _Edit(
-                dead=[span.id],
+                dead=[span],
                 pieces=pieces(),
                 row_count=file.row_count,
                 grown_bytes=lambda: delta,
@@ -125,7 +125,7 @@ class SampleEdits:
 
             rows = len(raw) + (tail.rows if tail else 0)
             return _Edit(
-                dead=[tail.id] if tail else [],
+                dead=[tail] if tail else [],
                 pieces=pieces(),
                 row_count=file.row_count + len(raw),
                 grown_bytes=lambda: sum(len(text) + 1 for text in raw),
@@ -162,7 +162,7 @@ class SampleEdits:
                     previous = number
 
             return _Edit(
-                dead=[span.id for _, span, _ in touched],
+                dead=[span for _, span, _ in touched],
                 pieces=_repacked(survivors()),
                 row_count=file.row_count - len(wanted),
                 grown_bytes=lambda: -removed,

@@ -121,7 +121,8 @@ class SampleReader:
             file = await repository.get(r, scope, file_id)
             if file is None:
                 raise FileNotFound(file_id=file_id)
-            spans = await repository.spans(r, file_id, version, start, end)
+            # The living version is summed up from an index alone; older ones cost a look at each of their chunks.
+            spans = await repository.spans(r, file_id, None if version == file.version else version, start, end)
         self._spans[file_id, version] = (file.user_id, spans)
         while len(self._spans) > _REMEMBERED_CHUNKS:
             self._spans.popitem(last=False)

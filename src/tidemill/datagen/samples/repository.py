@@ -1,6 +1,6 @@
 """All SQL of sample files. Positions count from 0 at one version; version None means the living one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +9,12 @@ from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, s
 
 from tidemill.datagen.samples.contracts import FileFormat
 from tidemill.datagen.samples.tables import data_file_chunk as chunk
+from tidemill.datagen.samples.tables import data_file_shelf as shelf
 from tidemill.datagen.samples.tables import data_files as files
 from tidemill.kernel.actor import Scope, owner_filter
-from tidemill.platform.db import Reader, Row, Writer
+from tidemill.platform.db import Reader, Row, Writer, upsert
 
+SHELF_SLOTS = 1 << 16
 _IN_LIMIT = 500
 _COLUMNS = [column for column in files.c if column.name != "file_content"]
 
@@ -64,7 +66,7 @@ class NewChunk(Struct, frozen=True, kw_only=True):
 class Change(Struct, frozen=True, kw_only=True):
     """One edit of a file, ready to be committed against the version it was made from."""
 
-    dead: list[int]
+    dead: list[Span]
     born: list[NewChunk]
     row_count: int
     file_size: int
@@ -125,16 +127,22 @@ async def add(w: Writer, scope: Scope, values: dict[str, Any], chunks: Sequence[
     row = {"file_content": b"", "version": 1, **({} if owner is None else {"user_id": owner}), **values}
     file_id = int(await w.scalar(insert(files).values(**row).returning(files.c.id)))
     await w.run(insert(chunk), [_born(file_id, 1, new) for new in chunks])
+    await _shelve(w, file_id, [(new.ord, new.rows) for new in chunks])
     return file_id
 
 
 async def spans(r: Reader, file_id: int, version: int | None, start: int, end: int) -> list[Span]:
     """Return the chunks that hold positions ``start`` to ``end`` (exclusive), in order.
 
+    The living version (None) costs the same in any file; an older one costs a look at each of its chunks.
     Uses index: ix_data_file_chunk_file_id_dead_version_ord_rows, read without touching the table.
     """
-    upto = func.sum(chunk.c.rows).over(order_by=chunk.c.ord).label("upto")
-    sums = select(chunk.c.id, chunk.c.rows, upto).where(chunk.c.file_id == file_id, _visible(version)).subquery()
+    before, where = 0, [chunk.c.file_id == file_id, _visible(version)]
+    if version is None:
+        before, low, high = await _shelves(r, file_id, start, end)
+        where += [chunk.c.ord >= low, chunk.c.ord < high]
+    upto = (func.sum(chunk.c.rows).over(order_by=chunk.c.ord) + before).label("upto")
+    sums = select(chunk.c.id, chunk.c.rows, upto).where(*where).subquery()
     first = (sums.c.upto - sums.c.rows).label("first")
     stmt = (
         select(chunk, first)
@@ -143,6 +151,31 @@ async def spans(r: Reader, file_id: int, version: int | None, start: int, end: i
         .order_by(chunk.c.ord)
     )
     return [_span(row) for row in await r.all(stmt)]
+
+
+async def _shelves(r: Reader, file_id: int, start: int, end: int) -> tuple[int, int, int]:
+    """Return the slots of the shelves that hold these positions, and how many rows stand before them."""
+    rows = await r.all(select(shelf.c.shelf, shelf.c.rows).where(shelf.c.file_id == file_id).order_by(shelf.c.shelf))
+    before = upto = low = high = 0
+    for row in rows:
+        upto += row["rows"]
+        if upto <= start:
+            before, low = upto, (row["shelf"] + 1) * SHELF_SLOTS
+        high = (row["shelf"] + 1) * SHELF_SLOTS
+        if upto >= end:
+            break
+    return before, low, high
+
+
+async def _shelve(w: Writer, file_id: int, changes: Iterable[tuple[int, int]]) -> None:
+    """Add up rows (negative: taken away) on the shelves of their chunks' slots."""
+    sums: dict[int, int] = {}
+    for slot, rows in changes:
+        sums[slot // SHELF_SLOTS] = sums.get(slot // SHELF_SLOTS, 0) + rows
+    for number, rows in sums.items():
+        if rows:
+            values = {"file_id": file_id, "shelf": number, "rows": rows}
+            await w.run(upsert(shelf, ["file_id", "shelf"], values, {"rows": shelf.c.rows + rows}))
 
 
 async def last_span(r: Reader, file: FileRow) -> Span | None:
@@ -178,9 +211,11 @@ async def commit(w: Writer, scope: Scope, file: FileRow, change: Change, now: da
     )
     if not moved:
         return False
-    for part in _slices(change.dead):
+    for part in _slices([span.id for span in change.dead]):
         await w.run(update(chunk).where(chunk.c.id.in_(part)).values(dead_version=version, dead_at=now))
     await w.run(insert(chunk), [_born(file.id, version, new) for new in change.born])
+    taken = [(span.ord, -span.rows) for span in change.dead]
+    await _shelve(w, file.id, [*taken, *((new.ord, new.rows) for new in change.born)])
     return True
 
 

@@ -163,7 +163,7 @@ class SampleFiles:
             finally:
                 await self._store.discard([stored.key])
 
-        media_type = "text/csv; charset=utf-8" if file_format == "csv" else "application/x-jsonlines; charset=utf-8"
+        media_type = "text/csv" if file_format == "csv" else "application/x-jsonlines; charset=utf-8"
         return Download(filename, media_type, parts()), None
 
     async def delete(self, actor: Actor, file_id: int) -> None:

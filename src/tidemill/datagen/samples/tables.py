@@ -7,6 +7,9 @@ bytes are in the object store under ``object_key`` (what was uploaded) and under
 brings forth its successor. The rows of version v are, in order of ``ord``, the chunks with born <= v < dead.
 Invariant: the chunks alive at one version hold disjoint slot ranges ``[ord, ord + rows)``, and slots are never used
 again; so the order survives every edit, and the position of a row is a sum over the chunks before it.
+
+``data_file_shelf`` holds those sums for the living version, by shelves of 65,536 slots: a look-up adds up a few
+shelves and the chunks of one, however long the file is.
 """
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
@@ -57,4 +60,13 @@ data_file_chunk = Table(
     # Covers the sum over the living chunks, which every look-up of a position makes.
     Index("ix_data_file_chunk_file_id_dead_version_ord_rows", "file_id", "dead_version", "ord", "rows"),
     Index("ix_data_file_chunk_object_key", "object_key"),
+)
+
+data_file_shelf = Table(
+    "data_file_shelf",
+    metadata,
+    Column("file_id", Integer, ForeignKey("data_files.id", ondelete="CASCADE"), primary_key=True),
+    # ord // 65536 of the chunks on it
+    Column("shelf", Integer, primary_key=True, autoincrement=False),
+    Column("rows", Integer, nullable=False),
 )

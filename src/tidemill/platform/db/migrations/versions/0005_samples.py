@@ -58,9 +58,16 @@ def upgrade() -> None:
         ["file_id", "dead_version", "ord", "rows"],
     )
     op.create_index("ix_data_file_chunk_object_key", "data_file_chunk", ["object_key"])
+    op.create_table(
+        "data_file_shelf",
+        sa.Column("file_id", sa.Integer, sa.ForeignKey("data_files.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("shelf", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("rows", sa.Integer, nullable=False),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("data_file_shelf")
     op.drop_index("ix_data_file_chunk_object_key", table_name="data_file_chunk")
     op.drop_index("ix_data_file_chunk_file_id_dead_version_ord_rows", table_name="data_file_chunk")
     op.drop_table("data_file_chunk")
