@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter, QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from tidemill.kernel.actor import Actor
@@ -13,18 +14,20 @@ from tidemill.metering.contracts import UsageSummary
 from tidemill.metering.facade import UsageService
 from tidemill.platform.web import signed_in
 
+Usage = NamedDependency[UsageService]
+Caller = NamedDependency[Actor]
 _Since = Annotated[
     datetime | None, QueryParameter(name="from", description="Begin, RFC 3339; absent: 24 hours before.")
 ]
 _Until = Annotated[datetime | None, QueryParameter(name="to", description="End, RFC 3339; absent: now.")]
-_GroupBy = Annotated[str, Parameter(description="model, channel, surface, key or user.")]
-_Mine = Annotated[bool, Parameter(description="One's own alone, also for an administrator.")]
+_GroupBy = Annotated[str, QueryParameter(description="model, channel, surface, key or user.")]
+_Mine = Annotated[bool, QueryParameter(description="One's own alone, also for an administrator.")]
 
 
 @get("/api/v1/usage", guards=[signed_in], tags=["usage"], operation_id="getUsage")
 async def get_usage(
-    actor: Actor,
-    usage: UsageService,
+    actor: Caller,
+    usage: Usage,
     since: _Since = None,
     until: _Until = None,
     group_by: _GroupBy = "model",

@@ -98,9 +98,7 @@ class RelayApp:
         finally:
             sink.close()
 
-    async def _answer(
-        self, scope: Scope, headers: Headers, request_id: str, sink: AsgiSink, receive: Receive
-    ) -> None:
+    async def _answer(self, scope: Scope, headers: Headers, request_id: str, sink: AsgiSink, receive: Receive) -> None:
         path: str = scope["path"].rstrip("/")
         kind = _CALLS.get(path)
         self._check_method(scope["method"], path, kind)

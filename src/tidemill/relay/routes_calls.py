@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, Struct, UnsetType
@@ -16,6 +18,10 @@ from tidemill.platform.web import Envelope, ListData, needs, ok, signed_in
 from tidemill.relay.contracts import Call, ModelView, TokenUsage
 from tidemill.relay.errors import ModelNotAllowed
 from tidemill.relay.facade import Relay
+
+Door = NamedDependency[Relay]
+Left = NamedDependency[Balances]
+Caller = NamedDependency[Actor]
 
 _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _MAX_MESSAGES = 10_000
@@ -84,7 +90,7 @@ class LocalChatAnswer(Struct):
 
 
 @get("/api/models", guards=[signed_in], tags=["models"], operation_id="listModels")
-async def list_models(actor: Actor, relay: Relay) -> Envelope[ListData[ModelView]]:
+async def list_models(actor: Caller, relay: Door) -> Envelope[ListData[ModelView]]:
     """List the models that may be called; never an address or a key."""
     found = [view for view in relay.models() if actor.models is None or view.name in actor.models]
     return ok(ListData(found, len(found), 1, max(len(found), 1), None))
@@ -92,7 +98,7 @@ async def list_models(actor: Actor, relay: Relay) -> Envelope[ListData[ModelView
 
 @post("/api/model-call", status_code=200, guards=[needs("relay", "datagen")], tags=["models"], operation_id="callModel")
 async def call_model(
-    data: ModelCallRequest, actor: Actor, relay: Relay
+    data: JSONBody[ModelCallRequest], actor: Caller, relay: Door
 ) -> Response[Envelope[ModelCallAnswer]] | Stream:
     """Call a model, waiting for a slot if need be; with `stream` OpenAI's chunks and `[DONE]`, no envelope."""
     call = Call(
@@ -127,7 +133,7 @@ async def call_model(
     operation_id="chatWithLocalModel",
 )
 async def chat_with_local_model(
-    name: str, data: LocalChatRequest, actor: Actor, relay: Relay, balances: Balances
+    name: FromPath[str], data: JSONBody[LocalChatRequest], actor: Caller, relay: Door, balances: Left
 ) -> Response[LocalChatAnswer] | Stream:
     """Chat with a model by name, starting a local one if need be; with `stream` OpenAI's chunks and `[DONE]`."""
     _check_allowed(actor, name)
