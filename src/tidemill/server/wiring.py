@@ -6,6 +6,8 @@ import sys
 from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from litestar import Litestar
@@ -35,6 +37,7 @@ from tidemill.platform.jobs import Jobs
 from tidemill.platform.jobs.local import LocalJobs
 from tidemill.platform.secrets import Keyring, Purpose, SecretBox, load_keyring
 from tidemill.platform.settings import Settings
+from tidemill.platform.settings.groups.server import ServerSettings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import request_id
 from tidemill.platform.web.guards import ACTOR, REFUSAL
@@ -323,6 +326,8 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
 
 
 def openapi_document() -> dict[str, Any]:
-    """Return the OpenAPI document of this version; opens nothing."""
-    runtime = Runtime(Settings())
-    return runtime.api.openapi_schema.to_schema()
+    """Return the OpenAPI document of this version; opens nothing and leaves nothing behind."""
+    # The services want keys; made in a folder of the moment, they do not turn up wherever the command was called.
+    with TemporaryDirectory(prefix="tidemill-openapi-") as folder:
+        runtime = Runtime(Settings(server=ServerSettings(data_dir=Path(folder))))
+        return runtime.api.openapi_schema.to_schema()
