@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.datagen.completion import completed
 from tidemill.datagen.parse import check_output, parse_output
 from tidemill.datagen.task_types import TaskType, load_types
 
@@ -135,6 +136,14 @@ def test_wrong_offsets_of_a_repeated_value_are_not_guessed() -> None:
     assert row is not None
     assert row["entities"][0]["start"] == 1
     assert [problem.field for problem in check_output(NER, row)] == ["entities.0"]
+
+
+def test_offsets_follow_a_text_that_was_edited() -> None:
+    edited = {"text": "昨天张伟来过", "entities": [{"type": "人名", "value": "张伟", "start": 0, "end": 2}]}
+    assert [problem.field for problem in check_output(NER, edited)] == ["entities.0"]
+    mended = completed(NER, edited)
+    assert mended["entities"] == [{"type": "人名", "value": "张伟", "start": 2, "end": 4}]
+    assert check_output(NER, mended) == []
 
 
 def test_turns_become_messages_and_messages_pass_as_they_are() -> None:

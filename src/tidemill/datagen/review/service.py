@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from tidemill.audit.facade import record
+from tidemill.datagen.completion import completed
 from tidemill.datagen.errors_types import UnknownTaskType
 from tidemill.datagen.parse import check_output
 from tidemill.datagen.review import repository
@@ -158,12 +159,12 @@ class ReviewService:
             if output is None:
                 problems.append(FieldProblem(field, "must be a JSON object, or the text of one"))
                 continue
-            outputs[item.id] = output
             try:
                 task_type = find_type(rows[item.id]["task_type"] or "", self._types)
             except UnknownTaskType as error:
                 problems.append(FieldProblem(field, error.message("en")))
                 continue
+            outputs[item.id] = output = completed(task_type, output)  # offsets follow an edited text
             found = check_output(task_type, output)
             problems += [FieldProblem(_below(field, problem.field), problem.message) for problem in found]
         if problems:
