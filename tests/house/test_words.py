@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.check_words import problems
+from scripts.check_words import is_private, problems
 
 # Put together from parts, or this file could not be committed itself.
 FORBIDDEN = [
@@ -29,3 +29,13 @@ def test_innocent_lines_pass(line: str) -> None:
 def test_a_package_lock_holds_no_registry() -> None:
     assert problems("console/package-lock.json", '"resolved": "https://registry.example/x.tgz"') != []
     assert problems("console/package-lock.json", '"version": "1.0.0"') == []
+
+
+@pytest.mark.parametrize("name", ["console/data/secrets/data.key", ".env", "deploy/.env", "x/tidemill.db", "a.gguf"])
+def test_what_belongs_to_one_installation_is_refused(name: str) -> None:
+    assert is_private(name)
+
+
+@pytest.mark.parametrize("name", ["src/tidemill/platform/secrets/box.py", ".env.example", "docs/keys.md", "a.env.md"])
+def test_its_namesakes_pass(name: str) -> None:
+    assert not is_private(name)
