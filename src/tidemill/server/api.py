@@ -1,6 +1,6 @@
 """The application API: Litestar, with the handlers of every context and the services they name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -20,9 +20,11 @@ from tidemill.platform.web.inputs import provide_actor, provide_lang, provide_pa
 IGNORED_HEADER = b"x-ignored-fields"
 
 
-def build_api(handlers: Sequence[ControllerRouterHandler], services: Mapping[str, Any], settings: Settings) -> Litestar:
+def build_api(
+    handlers: Sequence[ControllerRouterHandler], services: Mapping[str, Callable[[], Any]], settings: Settings
+) -> Litestar:
     """Join handlers and services; a handler names a service by parameter name."""
-    given = {name: Provide(_giver(service), sync_to_thread=False) for name, service in services.items()}
+    given = {name: Provide(_giver(give), sync_to_thread=False) for name, give in services.items()}
     return Litestar(
         list(handlers),
         dependencies={
@@ -48,11 +50,12 @@ def build_api(handlers: Sequence[ControllerRouterHandler], services: Mapping[str
     )
 
 
-def _giver(service: Any) -> Any:
-    def give() -> Any:
-        return service
+def _giver(give: Callable[[], Any]) -> Any:
+    # A plain function of its own: Litestar reads the annotations of what provides.
+    def provide() -> Any:
+        return give()
 
-    return give
+    return provide
 
 
 async def name_ignored_fields(message: Message, scope: Scope) -> None:

@@ -1,6 +1,6 @@
 """Which routes there are, which services they name, and what answers below which path."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from litestar.types import ControllerRouterHandler
@@ -29,25 +29,25 @@ def handlers() -> Sequence[ControllerRouterHandler]:
     return [*HEALTH, *IDENTITY, *AUDIT, *RELAY, *USAGE, *LOCAL_MODELS, *SAMPLES, *TASKS, *REVIEW, *REPORTS]
 
 
-def services(runtime: "Runtime") -> Mapping[str, Any]:
-    """Return what routes may ask for, by parameter name."""
+def services(runtime: "Runtime") -> Mapping[str, Callable[[], Any]]:
+    """Return what gives each thing that routes may ask for, by parameter name; built when it is first asked for."""
     return {
-        "settings": runtime.settings,
-        "checks": runtime.checks,
-        "identity": runtime.identity.users,
-        "user_administration": runtime.identity.administration,
-        "keys": runtime.identity.keys,
-        "audit": runtime.identity.audit,
-        "local_models": runtime.local_models,
-        "sample_files": runtime.sample_files,
-        "tasks": runtime.tasks,
-        "review": runtime.review,
-        "reports": runtime.reports,
-        "relay": runtime.relay_context.relay,
-        "channels": runtime.relay_context.channels,
-        "model_configs": runtime.relay_context.model_configs,
-        "usage": runtime.usage,
-        "balances": runtime.balances,
+        "settings": lambda: runtime.settings,
+        "checks": lambda: runtime.checks,
+        "identity": lambda: runtime.identity.users,
+        "user_administration": lambda: runtime.identity.administration,
+        "keys": lambda: runtime.identity.keys,
+        "audit": lambda: runtime.identity.audit,
+        "local_models": lambda: runtime.local_models,
+        "sample_files": lambda: runtime.sample_files,
+        "tasks": lambda: runtime.tasks,
+        "review": lambda: runtime.review,
+        "reports": lambda: runtime.reports,
+        "relay": lambda: runtime.relay_context.relay,
+        "channels": lambda: runtime.relay_context.channels,
+        "model_configs": lambda: runtime.relay_context.model_configs,
+        "usage": lambda: runtime.usage,
+        "balances": lambda: runtime.balances,
     }
 
 
