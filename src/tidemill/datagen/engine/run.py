@@ -74,7 +74,7 @@ class TaskRun:
         self.user_id: int = row["user_id"]
         self.epoch: int = row["epoch"]
         self.task_type = plan.task_type
-        self.prompt_version = f"{task_type.name}@{task_type.version}"
+        self.prompt_version = f"{task_type.name}@{task_type.prompt_version}"
         self.plan = plan
         self.finished = Finished(plan.total)
         self.full: StorageFull | None = None
