@@ -85,6 +85,10 @@ _PROBLEMS: dict[str, tuple[str, str]] = {
         "makes {total} rows, more than the limit of {limit}; use fewer samples, rounds or variants",
     ),
     "amount": ("须为大于 0 的数字（积分）", "must be a number above 0 (credits)"),
+    "other_state": (
+        "状态文件中是 {value}；请换一个 --out，或删除状态文件重新开始",
+        "the state file says {value}; choose another --out, or delete the state file to begin anew",
+    ),
     "raise_budget": ("预算已用完，请给出高于 {spent} 的新预算", "the budget is spent; send one above {spent}"),
 }
 

@@ -146,6 +146,18 @@ async def orphaned(r: Reader, scope: SystemScope) -> Sequence[Row]:
     )
 
 
+async def accepted_since(r: Reader, scope: Scope, task_id: str, after: int, limit: int) -> Sequence[Row]:
+    """Return accepted rows (event_seq, data_content) committed after ``after``, in order."""
+    del scope  # the caller owns the whole database
+    g = generated_data.c
+    return await r.all(
+        select(g.event_seq, g.data_content)
+        .where(g.task_id == task_id, g.event_seq > after, g.status == "accepted")
+        .order_by(g.event_seq)
+        .limit(limit)
+    )
+
+
 async def rows_since(r: Reader, scope: Scope, task_id: str, after: int, limit: int) -> Sequence[Row]:
     """Return rows of a task committed after ``after``, in order. Uses index: ix_generated_data_task_id_event_seq."""
     del scope  # the caller read the task under it

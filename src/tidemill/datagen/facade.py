@@ -1,0 +1,19 @@
+"""The door of the data factory for whoever puts a process together: engine, task types, a run without a server."""
+
+from tidemill.datagen.engine.mill import Mill
+from tidemill.datagen.erasure import DatagenEraser
+from tidemill.datagen.samples.file_on_disk import FileOnDisk
+from tidemill.datagen.samples.repository_use import TaskTable
+from tidemill.datagen.standalone import Standalone, StandaloneState
+from tidemill.datagen.task_types import TaskType, load_types
+
+__all__ = [
+    "DatagenEraser",
+    "FileOnDisk",
+    "Mill",
+    "Standalone",
+    "StandaloneState",
+    "TaskTable",
+    "TaskType",
+    "load_types",
+]
