@@ -1,5 +1,6 @@
 """The import graph of the product, built once, and the words the architecture tests share."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tidemill"
 GROUND = frozenset({"kernel", "platform", "wire"})
 COMPOSITION_ROOT = frozenset({"server", "cli"})
+# What a relayed request runs through: it reaches no framework and no database, even indirectly.
+HOT_PATH = re.compile(r"tidemill\.(kernel|wire)(\..+)?|tidemill\.relay\.(pipeline|plan|rules|upstreams)\w*(\..+)?")
 
 
 @cache

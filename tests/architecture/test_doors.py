@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import grimp
 import pytest
 
-from tests.architecture.graph import COMPOSITION_ROOT, GROUND, context_of, import_graph, modules
+from tests.architecture.graph import COMPOSITION_ROOT, GROUND, HOT_PATH, context_of, import_graph, modules
 
 DOORS = re.compile(r"(facade|contracts|errors)(_\w+)?")
 # The composition root builds services and mounts routes; repositories, rules and engines stay inside.
@@ -16,7 +16,6 @@ ROOMS = {
     "alembic": re.compile(r"tidemill\.platform\.db(\..+)?"),
     "litestar": re.compile(r"tidemill\.(platform\.web|server)(\..+)?|tidemill\.(.+\.)?routes(_\w+)?"),
 }
-HOT_PATH = re.compile(r"tidemill\.(kernel|wire)(\..+)?|tidemill\.relay\.(pipeline|plan|rules|upstreams)\w*(\..+)?")
 
 
 def imports_across_contexts() -> Iterator[tuple[str, str]]:
