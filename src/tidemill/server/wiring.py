@@ -13,16 +13,13 @@ from typing import Any, cast
 from litestar import Litestar
 
 from tidemill.audit.contracts import Origin, current_origin
-from tidemill.datagen.engine.mill import Mill
-from tidemill.datagen.erasure import DatagenEraser
+from tidemill.datagen.facade import DatagenEraser, Mill, TaskTable, TaskType, load_types
 from tidemill.datagen.jobs import recover as recover_generation
 from tidemill.datagen.jobs import register as register_generation
 from tidemill.datagen.reports.service import ReportService
 from tidemill.datagen.review.service import ReviewService
-from tidemill.datagen.samples.repository_use import TaskTable
 from tidemill.datagen.samples.service import SampleFiles
 from tidemill.datagen.service import TaskService
-from tidemill.datagen.task_types import TaskType, load_types
 from tidemill.identity.contracts import KeyLimits
 from tidemill.identity.facade import AuthFailure, Identity, Neighbours, Refused
 from tidemill.kernel.actor import Actor
