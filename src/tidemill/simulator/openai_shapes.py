@@ -22,7 +22,7 @@ class Reply(Struct, frozen=True):
 
 def count_tokens(text: str) -> int:
     """Estimate tokens; never 0 for text that is not empty."""
-    latin = sum(1 for char in text if char < "\u2e80")
+    latin = len(text) if text.isascii() else sum(char < "\u2e80" for char in text)
     return len(text) - latin + -(-latin // _CHARS_PER_TOKEN)
 
 

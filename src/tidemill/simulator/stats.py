@@ -22,12 +22,11 @@ class Stats:
         self.aborted: int = 0
         self.faults: Counter[str] = Counter()
         self._routes: dict[str, Counter[int]] = {}
-        self._last: deque[tuple[str, dict[str, str], bytes]] = deque(maxlen=self._keep)
+        self._last: deque[tuple[str, list[tuple[bytes, bytes]], bytes]] = deque(maxlen=self._keep)
 
     def arrived(self, route: str, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Note a request before it is answered."""
-        names = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-        self._last.append((route, names, body[:_BODY_KEPT_BYTES]))
+        self._last.append((route, headers, body[:_BODY_KEPT_BYTES]))
 
     def started(self) -> None:
         """Note that a request now waits or works."""
@@ -57,9 +56,14 @@ class Stats:
             "aborted": self.aborted,
             "faults": dict(self.faults),
             "last": [
-                {"route": route, "headers": headers, "body": _readable(body)} for route, headers, body in self._last
+                {"route": route, "headers": _named(headers), "body": _readable(body)}
+                for route, headers, body in self._last
             ],
         }
+
+
+def _named(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 def _readable(body: bytes) -> Any:
