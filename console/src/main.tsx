@@ -1,7 +1,7 @@
 /** Start the console. */
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
-import { lazy, StrictMode, Suspense } from "react";
+import { type CSSProperties, lazy, StrictMode, Suspense } from "react";
 import { createRoot } from "react-dom/client";
 import { makeQueryClient } from "./routes/query-client";
 import { makeRouter } from "./routes/router";
@@ -15,10 +15,15 @@ const router = makeRouter(client);
 
 const Toaster = lazy(async () => ({ default: (await import("sonner")).Toaster }));
 
+const TOAST_COLOURS = {
+  "--normal-bg": "var(--panel)",
+  "--normal-text": "var(--text)",
+  "--normal-border": "var(--line)",
+  "--border-radius": "6px",
+} as CSSProperties;
+
 function Toasts() {
-  return (
-    <Toaster theme={useTheme()} position="bottom-right" visibleToasts={4} toastOptions={{ className: "tm-toast" }} />
-  );
+  return <Toaster theme={useTheme()} position="bottom-right" visibleToasts={4} style={TOAST_COLOURS} />;
 }
 
 async function start(): Promise<void> {

@@ -10,8 +10,13 @@ import {
 import { cx } from "./cx";
 
 const CONTROL =
-  "w-full rounded-md border border-line-strong bg-panel px-2.5 text-sm text-text disabled:opacity-60 " +
+  "rounded-md border border-line-strong bg-panel px-2.5 text-sm text-text disabled:opacity-60 " +
   "aria-invalid:border-failed-bar aria-invalid:outline-failed-bar";
+
+/** Controls fill their place unless the caller names a width or a height. */
+function sized(className: string | undefined, height: string): string {
+  return cx(!/(^|\s)w-/.test(className ?? "") && "w-full", !/(^|\s)h-/.test(className ?? "") && height, className);
+}
 
 export interface FieldWiring {
   id: string;
@@ -66,7 +71,10 @@ export function Field({ label, hint, error, required, className, children }: Fie
 
 export function Input({ className, ...rest }: InputHTMLAttributes<HTMLInputElement> & { ref?: Ref<HTMLInputElement> }) {
   return (
-    <input {...rest} className={cx(CONTROL, "h-8 pointer-coarse:h-10", rest.type === "number" && "tnum", className)} />
+    <input
+      {...rest}
+      className={cx(CONTROL, rest.type === "number" && "tnum", sized(className, "h-8 pointer-coarse:h-10"))}
+    />
   );
 }
 
@@ -74,7 +82,7 @@ export function Textarea({
   className,
   ...rest
 }: TextareaHTMLAttributes<HTMLTextAreaElement> & { ref?: Ref<HTMLTextAreaElement> }) {
-  return <textarea {...rest} className={cx(CONTROL, "min-h-16 py-1.5", className)} />;
+  return <textarea {...rest} className={cx(CONTROL, "py-1.5", sized(className, "min-h-16"))} />;
 }
 
 /** The platform's own select: fast, accessible, and at home on a phone. */
@@ -82,7 +90,7 @@ export function Select({
   className,
   ...rest
 }: SelectHTMLAttributes<HTMLSelectElement> & { ref?: Ref<HTMLSelectElement> }) {
-  return <select {...rest} className={cx(CONTROL, "h-8 pr-7 pointer-coarse:h-10", className)} />;
+  return <select {...rest} className={cx(CONTROL, "pr-7", sized(className, "h-8 pointer-coarse:h-10"))} />;
 }
 
 export function Checkbox({ label, className, ...rest }: InputHTMLAttributes<HTMLInputElement> & { label: ReactNode }) {

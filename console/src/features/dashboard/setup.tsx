@@ -105,20 +105,18 @@ function ModelStep({ local, done }: { local: readonly LocalModel[]; done: boolea
         {starting ? (
           <StateBadge tone="running">{t("dashboard.setup.starting", { name: starting.name })}</StateBadge>
         ) : null}
-        {done
-          ? null
-          : startable.map((model) => (
-              <Button
-                key={model.name}
-                look="primary"
-                icon={<Play aria-hidden className="size-3.5" />}
-                busy={start.isPending}
-                onClick={() => start.mutate(model.name)}
-                data-testid="setup-start-model"
-              >
-                {t("dashboard.setup.start", { name: model.name })}
-              </Button>
-            ))}
+        {startable.map((model) => (
+          <Button
+            key={model.name}
+            look={done ? "plain" : "primary"}
+            icon={<Play aria-hidden className="size-3.5" />}
+            busy={start.isPending}
+            onClick={() => start.mutate(model.name)}
+            data-testid="setup-start-model"
+          >
+            {t("dashboard.setup.start", { name: model.name })}
+          </Button>
+        ))}
         <Link to="/channels" className={buttonClass("plain")}>
           {t("dashboard.setup.addChannel")}
         </Link>

@@ -5,9 +5,10 @@ import { ChevronLeft, Download, ExternalLink } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { type Report, reportDownloadUrl, reportQuery } from "@/api/reports";
 import { Rows } from "@/shared/charts";
+import { ContentView } from "@/shared/content/content-view";
 import { formatCredits, formatDuration, formatNumber, formatPercent, formatScore } from "@/shared/format";
 import { PageHead } from "@/shared/page-head";
-import { oneLine, pretty } from "@/shared/row-text";
+import { oneLine, parsedContent } from "@/shared/row-text";
 import { isLive, TaskBadge, TaskBar, useTypeTitle } from "@/shared/task-state";
 import { Time } from "@/shared/time";
 import { Trouble } from "@/shared/trouble";
@@ -201,9 +202,9 @@ function Samples({ report }: { report: Report }) {
                 </span>
                 <span className="min-w-0 flex-1 truncate text-soft">{oneLine(sample.data)}</span>
               </summary>
-              <pre className="scroll-thin overflow-x-auto whitespace-pre-wrap bg-sunken px-3 py-2 font-mono text-xs leading-relaxed">
-                {pretty(sample.data)}
-              </pre>
+              <div className="bg-sunken px-3 py-2">
+                <ContentView content={parsedContent(sample.data)} />
+              </div>
             </details>
           </li>
         ))}

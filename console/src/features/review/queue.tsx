@@ -62,7 +62,11 @@ export function Queue({ rows, total, activeId, picked, onOpen, hasMore, loadingM
               onClick={(event) => onOpen(row, event.shiftKey)}
               className={cx(
                 "flex w-full items-start gap-2 px-2.5 py-1.5 text-left -outline-offset-2",
-                row.id === activeId ? "bg-selected" : picked.has(row.id) ? "bg-accent-soft" : "hover:bg-hover",
+                row.id === activeId
+                  ? "bg-selected shadow-[inset_3px_0_0_var(--accent)]"
+                  : picked.has(row.id)
+                    ? "bg-accent-soft"
+                    : "hover:bg-hover",
               )}
             >
               <span className={cx("mt-1", TONE_TEXT[ROW_TONES[row.status]])} title={t(STATUS_WORDS[row.status])}>

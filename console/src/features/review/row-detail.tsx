@@ -1,11 +1,11 @@
 /** The row under the eyes: what was generated, from which sample, how it scored and why, where it came from. */
 import { useTranslation } from "react-i18next";
 import type { GeneratedRow } from "@/api/review";
+import { ContentView } from "@/shared/content/content-view";
 import { formatMs, formatNumber, formatScore } from "@/shared/format";
 import { parsedContent } from "@/shared/row-text";
 import { Facts, Panel } from "@/ui/blocks";
 import { StateBadge } from "@/ui/state";
-import { ContentView } from "./content-view";
 import { STATUS_WORDS } from "./filter-bar";
 import { type Attempt, type Lineage, readLineage } from "./lineage";
 import { ROW_TONES } from "./queue";
@@ -24,7 +24,7 @@ export function RowDetail({ row, editing, onEditing, onEdited, onConflict }: Row
   const lineage = readLineage(row.lineage);
   return (
     <div
-      className="grid min-w-0 content-start gap-3 2xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]"
+      className="grid min-w-0 content-start gap-3 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]"
       data-testid="review-detail"
       data-row-id={row.id}
     >

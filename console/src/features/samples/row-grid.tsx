@@ -12,6 +12,8 @@ import { RowEditor } from "./row-editor";
 const ROW_PX = 32;
 const ROWS_PER_PAGE = 100;
 const OVERSCAN = 8;
+/** Height of the row editor, which is kept inside the grid where the grid is tall enough. */
+const EDITOR_PX = 210;
 export const MAX_COLUMNS = 12;
 
 export interface RowGridProps {
@@ -134,7 +136,8 @@ export function RowGrid({ fileId, columns, total, q, picked, onPick }: RowGridPr
         onScroll={onScroll}
         onKeyDown={onKeyDown}
         data-testid="row-grid"
-        className="scroll-thin relative h-[min(60dvh,40rem)] overflow-auto text-sm"
+        className="scroll-thin relative overflow-auto text-sm"
+        style={{ height: `clamp(18rem, ${total * ROW_PX + 2 * ROW_PX}px, min(62dvh, 44rem))` }}
       >
         <div
           role="row"
@@ -213,7 +216,10 @@ export function RowGrid({ fileId, columns, total, q, picked, onPick }: RowGridPr
           key={editing.row.index}
           fileId={fileId}
           row={editing.row}
-          topPx={Math.max(34, Math.min(grid.topOf(editing.place) - view.scrollTop + ROW_PX, view.heightPx - 240))}
+          topPx={Math.max(
+            2 * ROW_PX,
+            Math.min(grid.topOf(editing.place) - view.scrollTop + 2 * ROW_PX, view.heightPx - EDITOR_PX),
+          )}
           onClose={() => {
             setEditing(null);
             box.current?.focus({ preventScroll: true });

@@ -1,8 +1,8 @@
 /** What three rows would look like: the prompt that is sent and what comes back. */
 import { useTranslation } from "react-i18next";
 import type { PreviewRow } from "@/api/tasks";
+import { ContentView } from "@/shared/content/content-view";
 import { formatScore } from "@/shared/format";
-import { pretty } from "@/shared/row-text";
 import { Panel, SkeletonRows } from "@/ui/blocks";
 import { StateBadge } from "@/ui/state";
 
@@ -33,11 +33,7 @@ export function Preview({ rows, busy }: { rows: readonly PreviewRow[] | undefine
                 </span>
                 {row.model ? <span className="font-mono text-faint text-xs">{row.model}</span> : null}
               </p>
-              {row.output ? (
-                <pre className="scroll-thin overflow-x-auto whitespace-pre-wrap rounded-md bg-sunken p-2 font-mono text-xs leading-relaxed">
-                  {pretty(row.output)}
-                </pre>
-              ) : null}
+              {row.output ? <ContentView content={row.output} /> : null}
               {row.reasons.length > 0 ? (
                 <ul className="list-disc pl-5 text-soft text-xs">
                   {row.reasons.map((reason) => (

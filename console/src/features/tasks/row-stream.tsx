@@ -1,8 +1,9 @@
 /** The rows accepted a moment ago, newest first. */
 import { useTranslation } from "react-i18next";
 import type { RowEvent } from "@/api/progress";
+import { ContentView } from "@/shared/content/content-view";
 import { formatScore } from "@/shared/format";
-import { oneLine, pretty } from "@/shared/row-text";
+import { oneLine, parsedContent } from "@/shared/row-text";
 import { Tag } from "@/ui/state";
 
 export function RowStream({ rows }: { rows: readonly RowEvent[] }) {
@@ -23,9 +24,9 @@ export function RowStream({ rows }: { rows: readonly RowEvent[] }) {
               <span className="min-w-0 flex-1 truncate text-soft">{oneLine(row.preview)}</span>
               {row.status === "accepted" ? null : <Tag>{row.status}</Tag>}
             </summary>
-            <pre className="scroll-thin overflow-x-auto whitespace-pre-wrap bg-sunken px-3 py-2 font-mono text-xs leading-relaxed">
-              {pretty(row.preview)}
-            </pre>
+            <div className="bg-sunken px-3 py-2">
+              <ContentView content={parsedContent(row.preview)} />
+            </div>
           </details>
         </li>
       ))}

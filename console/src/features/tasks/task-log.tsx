@@ -37,7 +37,7 @@ export function TaskLog({ log, line }: { log: readonly LogLine[]; line: LineStat
             placeholder={t("tasks.logFilter")}
             value={q}
             onChange={(event) => setQ(event.target.value)}
-            className="h-7 max-w-40 text-xs"
+            className="h-7 w-36 text-xs"
           />
           <StateBadge tone={TONES[line]} testId="line-state">
             {t(`tasks.line.${line}`)}

@@ -76,7 +76,7 @@ export function TasksPage() {
           filters={
             <Select
               aria-label={t("tasks.statusLabel")}
-              className="max-w-40"
+              className="w-40"
               value={status ?? ""}
               onChange={(event) => setUrl({ status: oneOf(event.target.value, STATES), page: undefined })}
             >

@@ -63,3 +63,21 @@ export function spanParts(text: string, spans: readonly Span[]): SpanPart[] {
   push(at, letters.length, null);
   return parts;
 }
+
+const MAX_TABLE_COLUMNS = 6;
+
+/** A list of objects that hold only plain values, and few enough kinds of them to stand side by side. */
+export function isFlatTable(value: unknown): value is Record<string, unknown>[] {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every(
+      (item) => isPart(item) && Object.values(item).every((cell) => typeof cell !== "object" || cell === null),
+    ) &&
+    tableColumns(value as Part[]).length <= MAX_TABLE_COLUMNS
+  );
+}
+
+export function tableColumns(rows: readonly Record<string, unknown>[]): string[] {
+  return [...new Set(rows.flatMap((row) => Object.keys(row)))];
+}

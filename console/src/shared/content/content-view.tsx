@@ -1,8 +1,8 @@
-/** A row's content by what it is: a dialogue as turns, entities as marked spans, long text as text, the rest as JSON. */
+/** A row's content by what it is: a dialogue as turns, entities as marked spans, lists of like things as a table, the rest as JSON. */
 import type { ReactNode } from "react";
 import { cx } from "@/ui/cx";
 import { Tag } from "@/ui/state";
-import { isTurnList, type Span, spanParts, spansOf } from "./content-shape";
+import { isFlatTable, isTurnList, type Span, spanParts, spansOf, tableColumns } from "./content-shape";
 
 export function ContentView({ content, quiet }: { content: unknown; quiet?: boolean }) {
   if (typeof content !== "object" || content === null || Array.isArray(content))
@@ -58,6 +58,7 @@ function FieldValue({ value, spans }: { value: unknown; spans: readonly Span[] }
         ))}
       </span>
     );
+  if (isFlatTable(value)) return <FlatTable rows={value} />;
   return (
     <pre className="scroll-thin overflow-x-auto whitespace-pre-wrap rounded-md bg-sunken p-2 font-mono text-xs leading-relaxed">
       {JSON.stringify(value, null, 2)}
@@ -83,5 +84,46 @@ function Marked({ text, spans }: { text: string; spans: readonly Span[] }) {
         ),
       )}
     </>
+  );
+}
+
+function FlatTable({ rows }: { rows: readonly Record<string, unknown>[] }) {
+  const columns = tableColumns(rows);
+  return (
+    <div className="scroll-thin overflow-x-auto rounded-md border">
+      <table className="w-full text-sm">
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th
+                key={column}
+                scope="col"
+                className="border-b px-2 py-1 text-left font-mono font-normal text-faint text-xs"
+              >
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, index) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: entries have no identity but their place
+            <tr key={index} className="group">
+              {columns.map((column) => (
+                <td
+                  key={column}
+                  className={cx(
+                    "border-b px-2 py-1 align-top group-last:border-b-0",
+                    typeof row[column] === "number" && "tnum",
+                  )}
+                >
+                  {row[column] === undefined || row[column] === null ? "–" : String(row[column])}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
