@@ -66,7 +66,7 @@ async def http(database: Database) -> AsyncIterator[Http]:
             yield caller
 
 
-async def test_a_channel_is_made_shown_changed_and_deleted(http: Http) -> None:
+async def test_a_channel_is_made_shown_changed_and_deleted(http: Http, database: Database) -> None:
     body = {
         "name": "vendor",
         "base_url": "https://api.example.com/v1/",
@@ -92,7 +92,7 @@ async def test_a_channel_is_made_shown_changed_and_deleted(http: Http) -> None:
     assert (await http("GET", f"{CHANNELS}?q=nothing")).json()["items"] == []
     assert (await http("DELETE", one)).status_code == 204
     assert (await http("GET", one)).status_code == 404
-    async with http.rig.context.sync._house.db.read() as r:
+    async with database.read() as r:
         actions = [row["action"] for row in await r.all(select(audit_log.c.action).order_by(audit_log.c.id))]
     assert actions == ["channel.create", *["channel.change"] * 5, "channel.delete"]
 
