@@ -86,7 +86,7 @@ migrate-up: $(VENV)/.installed ## bring the configured database to the newest re
 
 .PHONY: migrate-down
 migrate-down: $(VENV)/.installed ## take the configured database one revision back, or to=REVISION
-	@$(BIN)/tidemill db downgrade $(to)
+	@$(BIN)/tidemill db downgrade -- $(or $(to),-1)
 
 .PHONY: migrate-create
 migrate-create: $(VENV)/.installed ## write an empty migration: name=what_it_adds
