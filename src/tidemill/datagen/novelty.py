@@ -24,7 +24,7 @@ Mode = Literal["off", "exact", "near"]
 Sketch: TypeAlias = "array[int]"
 """The smallest shingle hashes of a text, ascending; fewer than 128 are all there are."""
 
-CAPACITY = 10_000  # sketches kept; about 3 KB each. The oldest go first; exact digests stay.
+CAPACITY = 10_000  # sketches kept; about 1 KB each. The oldest go first; exact digests stay.
 _EXACT_CAPACITY = 1_000_000  # digests, about 150 bytes each with their keys
 _KEPT_HASHES = 128
 _INDEXED_HASHES = 16  # enough to meet any row above a similarity of 0.5: (1 - 0.5)^16 is 1.5e-5
@@ -124,7 +124,9 @@ class NoveltyIndex:
             if looked_at > _LOOKED_AT:
                 break
             shared.update(posting)
-        return sorted(shared, key=lambda number: (-shared[number], self._rows[number].excerpt))[:_COMPARED]
+        least = 2 if len(mine) >= _INDEXED_HASHES else 1  # one hash in common of 16 is far from half alike
+        found = [number for number, count in shared.items() if count >= least]
+        return sorted(found, key=lambda number: (-shared[number], self._rows[number].excerpt))[:_COMPARED]
 
 
 class _Row(Struct, frozen=True):
