@@ -133,6 +133,12 @@ def test_a_record_of_the_wrong_length_is_a_problem(tmp_path: Path) -> None:
     assert problems == [(3, "field_count"), (4, "field_count")]
 
 
+def test_blank_lines_are_no_rows_but_blank_fields_are(tmp_path: Path) -> None:
+    assert read(tmp_path, b"a,b\n\n   \n , \n", "csv") == ([{"a": " ", "b": " "}], [])
+    assert read(tmp_path, b"a\n\n \n", "csv") == ([{"a": " "}], [])
+    assert read(tmp_path, b"a\tb\n\t\n", "csv") == ([{"a": "", "b": ""}], [])
+
+
 def test_an_open_quote_costs_its_own_line_only(tmp_path: Path) -> None:
     body = "".join(f"{number},x\n" for number in range(100))
     rows, problems = read(tmp_path, f'a,b\n1,"open\n{body}'.encode(), "csv")

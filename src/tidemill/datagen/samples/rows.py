@@ -124,6 +124,8 @@ class CsvRows:
             number, fields = record
             if names is None:
                 names = self._header(number, fields)
+            elif len(names) > 1 and len(fields) == 1 and not fields[0].strip():
+                continue  # a line of blanks
             elif len(fields) != len(names):
                 self.problems.add(number, "field_count", f"{len(fields)}/{len(names)}")
             else:
@@ -217,7 +219,7 @@ class _Feed:
             if text is None:
                 self.damaged = bool(self._taken)
                 continue
-            if not self._taken and not text.strip():
+            if not self._taken and not text.strip("\r\n"):
                 continue
             self._taken.append(line)
             self.taken_bytes += len(line.data)
