@@ -43,7 +43,7 @@ async def http(mill: Mill) -> AsyncIterator[Client]:
     mill.model("one")
     mill.models.joinpath("junk.gguf").write_bytes(b"junk")
     models = await mill.open(ports=1)
-    async with Client(Door(build_api(HANDLERS, {"local_models": models}, Settings()))) as client:
+    async with Client(Door(build_api(HANDLERS, {"local_models": lambda: models}, Settings()))) as client:
         yield client
 
 

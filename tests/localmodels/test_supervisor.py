@@ -24,6 +24,7 @@ from tidemill.localmodels.errors import (
     ServerBinaryMissing,
 )
 from tidemill.platform.settings.groups.local_models import LocalModel
+from tidemill.platform.telemetry.metrics import registry
 
 
 async def test_start_answers_at_once_and_stop_ends_the_process(mill: Mill) -> None:
@@ -387,3 +388,15 @@ async def test_shutting_down_leaves_nobody(mill: Mill) -> None:
     with pytest.raises(LocalModelStopped):
         await waiting
     assert models.list() == []
+
+
+async def test_operators_see_what_models_do(mill: Mill) -> None:
+    mill.model("one")
+    models = await mill.open()
+    before = registry.get_sample_value("tidemill_local_model_starts_total")
+    assert before is not None
+    await models.start("one", wait=True)
+    assert registry.get_sample_value("tidemill_local_models", {"status": "running"}) == 1
+    assert registry.get_sample_value("tidemill_local_model_starts_total") == before + 1
+    await models.stop("one", wait=True)
+    assert registry.get_sample_value("tidemill_local_models", {"status": "running"}) == 0

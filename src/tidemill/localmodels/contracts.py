@@ -10,8 +10,8 @@ Status = Literal["available", "starting", "running", "stopping", "failed"]
 class LocalService(Struct, frozen=True, kw_only=True):
     """One ready llama-server, for as long as a lease on it is held.
 
-    ``base_url`` ends in ``/v1``; ``api_key`` is the process's own random key, never to be shown. ``slots`` requests run
-    at once, each with up to ``context`` tokens.
+    ``base_url`` ends in ``/v1``; ``api_key`` is the process's own random key, never to be shown. The model takes
+    ``slots`` requests at once over all its instances, each with up to ``context`` tokens.
     """
 
     name: str

@@ -77,6 +77,7 @@ class LocalModels:
         self._log_folder = settings.data_dir / "logs" / "local-models"
         self._supervisor: Supervisor | None = None
         self._subscribers: list[Callable[[], None]] = []
+        self._names: tuple[str, ...] = ()
         self._scanning = asyncio.Lock()
 
     async def start_up(self) -> None:
@@ -116,7 +117,7 @@ class LocalModels:
         return tuple(state.spec.name for state in self._supervisor.states() if state.spec.problem is None)
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` on the loop after models came, went or changed state."""
+        """Call ``callback`` on the loop after ``names`` changed."""
         self._subscribers.append(callback)
 
     def list(self, lang: Lang = "en") -> list[LocalModelView]:
@@ -237,8 +238,11 @@ class LocalModels:
         return self._supervisor
 
     def _notify(self) -> None:
-        for callback in tuple(self._subscribers):
-            callback()
+        names = self.names()
+        if names != self._names:
+            self._names = names
+            for callback in tuple(self._subscribers):
+                callback()
 
 
 def _service(record: Record) -> LocalService:

@@ -13,7 +13,7 @@ from typing import Final
 
 from tidemill.kernel import clock
 from tidemill.kernel.errors import TidemillError
-from tidemill.localmodels import command, rules
+from tidemill.localmodels import command, figures, rules
 from tidemill.localmodels.contracts import LocalService
 from tidemill.localmodels.errors import CpuNotSupported, LocalModelFailed, PortRangeExhausted
 from tidemill.localmodels.ground import Ground, Phase
@@ -95,15 +95,15 @@ class Instance:
         """The present process's key."""
         return self._api_key
 
-    def service(self) -> LocalService:
-        """Return the address of the ready process."""
+    def service(self, model_slots: int) -> LocalService:
+        """Return the address of the ready process; ``model_slots`` counts those of all instances."""
         return LocalService(
             name=self.spec.name,
             base_url=f"http://127.0.0.1:{self.port}/v1",
             api_key=self._api_key,
             port=self.port,
             pid=self.pid or 0,
-            slots=self.spec.slots,
+            slots=model_slots,
             context=self.spec.context,
         )
 
@@ -160,6 +160,7 @@ class Instance:
             self._ground.tasks,
         )
         self.process = child
+        figures.starts.inc()
         loading, reason = True, ""
         try:
             self._record(child.pid, ready=False)
@@ -282,6 +283,7 @@ class Instance:
         now = clock.monotonic()
         self.crashes = [*rules.recent(self.crashes, now), now]
         self.crash_count += 1
+        figures.crashes.inc()
         log.warning("local_model.crashed", model=self.spec.name, reason=self._reason, crashes=len(self.crashes))
         if len(self.crashes) >= rules.CRASHES_TO_FAIL:
             self._fail(f"{len(self.crashes)} crashes in 5 minutes, the last by {self._reason}")

@@ -77,6 +77,11 @@ class ModelState:
         return "failed" if self.failure is not None or self.spec.problem is not None else "available"
 
     @property
+    def slots(self) -> int:
+        """How many requests all its instances take at once; what one would take while there is none."""
+        return self.spec.slots * max(1, len(self.live))
+
+    @property
     def busy(self) -> bool:
         """Whether somebody uses it or waits for it."""
         return self.in_flight > 0 or bool(self.waiters)
@@ -124,7 +129,7 @@ class ModelState:
                 return
             generation = instance.take()
             self.last_used = clock.monotonic()
-            self.waiters.popleft().place.set_result(Grant(instance.service(), instance, generation))
+            self.waiters.popleft().place.set_result(Grant(instance.service(self.slots), instance, generation))
 
     def refuse(self, problem: TidemillError) -> None:
         """Send everybody who waits away with ``problem``."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from tidemill.kernel import clock
 from tidemill.kernel.errors import TidemillError
-from tidemill.localmodels import admission, rules
+from tidemill.localmodels import admission, figures, rules
 from tidemill.localmodels.errors import NotEnoughMemory, PortRangeExhausted
 from tidemill.localmodels.ground import Ground
 from tidemill.localmodels.instance import Instance
@@ -116,6 +116,7 @@ class Room:
             if instance.pid is not None and not self._ground.records.claim(instance.pid):
                 state.last_used = clock.monotonic()
                 return False
+        figures.evictions.inc()
         for instance in instances:
             instance.stop(0)
         self._memory_settles_at = clock.monotonic() + _MEMORY_SETTLES_S

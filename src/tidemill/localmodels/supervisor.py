@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tidemill.kernel import clock
-from tidemill.localmodels import rules
+from tidemill.localmodels import figures, rules
 from tidemill.localmodels.contracts import LocalService
 from tidemill.localmodels.errors import (
     CpuNotSupported,
@@ -265,4 +265,6 @@ class Supervisor:
         shown = [(name, state.status, len(state.live)) for name, state in self._states.items()]
         if shown != self._shown:
             self._shown = shown
+            for status in figures.STATUSES:
+                figures.models.labels(status).set(sum(entry[1] == status for entry in shown))
             self._on_change()

@@ -56,7 +56,7 @@ def view(state: ModelState, lang: Lang) -> LocalModelView:
         architecture=facts.architecture if facts else "",
         quantization=facts.quantization if facts else "",
         context=spec.context,
-        slots=spec.slots * max(1, len(state.live)),
+        slots=state.slots,
         port=first.port if first else None,
         pid=first.pid if first else None,
         rss_bytes=sum(sizes) if sizes else None,
