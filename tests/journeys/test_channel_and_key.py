@@ -37,6 +37,7 @@ async def test_a_key_made_in_the_console_works_with_the_sdk(page: Page, server: 
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
 
     token = server.sign_in()
+    totals = {"requests": 0, "errors": 0}
     for _ in range(100):
         totals = server.get("/api/v1/usage", token)["totals"]
         if totals["requests"] == 2:

@@ -53,7 +53,7 @@ async def start_task(page: Page, file: str, model: str) -> None:
     await page.get_by_test_id("new-task").first.click()
     chosen = page.get_by_test_id("start-file").locator("option", has_text=file)
     await page.get_by_test_id("start-file").select_option(value=await chosen.get_attribute("value"))
-    await page.get_by_test_id("start-type").select_option("qa_pairs")
+    await page.get_by_test_id("start-type").select_option("text_classification")
     await page.get_by_test_id("start-models").get_by_label(model).check()
     for field, value in (("rounds", "1"), ("variants", "2"), ("limit", "4"), ("min-score", "0")):
         await page.get_by_test_id(f"start-{field}").fill(value)
@@ -66,9 +66,9 @@ async def test_samples_become_reviewed_data_on_a_local_model(page: Page, served_
     await sign_in(page, served_model)
     model = await start_local_model(page)
     assert model == "smollm2-135m-instruct"
-    await upload(page, "qa_pairs.en.jsonl")
-    await upload(page, "qa_pairs.zh.jsonl")
-    await start_task(page, "qa_pairs.en.jsonl", model)
+    await upload(page, "text_classification.en.jsonl")
+    await upload(page, "text_classification.zh.jsonl")
+    await start_task(page, "text_classification.en.jsonl", model)
 
     # Live: something is finished and shown before the task ends; then stop and resume.
     stop = page.get_by_test_id("task-stop")
@@ -115,7 +115,7 @@ async def test_samples_become_reviewed_data_on_a_local_model(page: Page, served_
     await (await download.value).save_as(saved)
     lines = [json.loads(line) for line in saved.read_text("utf-8").splitlines()]
     assert len(lines) == accepted
-    assert all(line["question"] and line["answer"] for line in lines)
+    assert all(line["text"] and line["label"] for line in lines)
 
     await page.get_by_test_id("nav-reports").click()
     await expect(page.get_by_role("link", name=task_id)).to_be_visible()
