@@ -47,10 +47,10 @@ async def http(database: Database) -> AsyncIterator[Http]:
     async with relay_rig(database) as rig:
         context = rig.context
         given = {
-            "relay": context.relay,
-            "channels": context.channels,
-            "model_configs": context.model_configs,
-            "balances": Balances(),
+            "relay": lambda: context.relay,
+            "channels": lambda: context.channels,
+            "model_configs": lambda: context.model_configs,
+            "balances": Balances,
         }
         api = build_api(HANDLERS, given, Settings())
         caller: Http

@@ -74,7 +74,7 @@ class Callers:
         return [
             (b"x-ratelimit-limit-requests", b"%d" % limits.rpm),
             (b"x-ratelimit-remaining-requests", b"%d" % window.remaining(now)),
-            (b"x-ratelimit-reset-requests", _duration(window.reset_in_s(now))),
+            (b"x-ratelimit-reset-requests", duration(window.reset_in_s(now))),
         ]
 
     def _forget_idle(self) -> None:
@@ -86,7 +86,7 @@ class Callers:
                 del self._callers[turn]
 
 
-def _duration(seconds: float) -> bytes:
+def duration(seconds: float) -> bytes:
     """Write a duration as OpenAI does: ``6m0s``, ``1.5s``, ``20ms``."""
     if seconds < 1:
         return b"%dms" % round(seconds * 1000)
