@@ -50,6 +50,11 @@ class TidemillError(Exception):
         """Return the sentence for the caller in ``lang``."""
         return (self.zh if lang == "zh" else self.en).format_map(_Blanks(self.values))
 
+    def problems(self, lang: Lang) -> tuple[FieldProblem, ...]:
+        """Return the fields to mend; a kind of error that has its own sentences tells them in ``lang``."""
+        del lang
+        return self.fields
+
 
 class _Blanks(dict[str, Any]):
     """Leave a placeholder visible rather than fail while an error is being reported."""

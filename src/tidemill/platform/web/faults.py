@@ -106,7 +106,7 @@ def _field(entry: Mapping[str, Any]) -> str:
 
 def render(fault: TidemillError, path: str, lang: Lang) -> tuple[bytes, str]:
     """Return the body and media type of ``fault`` on the surface that ``path`` belongs to."""
-    errors = list(fault.fields) or UNSET
+    errors = list(fault.problems(lang)) or UNSET
     if is_envelope(path):
         code = fault.envelope_code or fault.status
         answer = EnvelopeError(code, fault.message(lang), fault.detail or fault.message(lang), errors)
