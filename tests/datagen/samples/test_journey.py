@@ -121,6 +121,14 @@ async def test_bad_lines_are_numbered_and_the_rest_is_kept(
     assert shown["problems"][1]["reason"].startswith("必须是 JSON 对象")
 
 
+async def test_a_refusal_speaks_the_callers_language_in_every_part(client_for: As, ann: Actor) -> None:
+    body, content_type = form("empty.jsonl", b"")
+    async with client_for(ann, "zh") as chinese:
+        told = await chinese.post("/api/data_files/upload", content=body, headers={"content-type": content_type})
+    assert told.json()["message"].startswith("文件为空")
+    assert told.json()["errors"] == [{"field": "file", "message": told.json()["message"]}]
+
+
 async def test_only_the_first_hundred_problems_are_kept_and_all_are_counted(client: httpx.AsyncClient) -> None:
     file = await uploaded(client, "bad.jsonl", b'{"a": 1}\n' + b"x\n" * 250)
     assert (len(file["problems"]), file["problem_count"]) == (100, 250)

@@ -12,6 +12,7 @@ TidemillError
 from typing import ClassVar
 
 from tidemill.kernel.errors import BadInput, Conflict, FieldProblem, NotFound, TooLarge
+from tidemill.kernel.lang import Lang
 
 
 class FileNotFound(NotFound):
@@ -62,7 +63,11 @@ class _FieldRefused(BadInput):
 
     def __init__(self, detail: str = "", **values: object) -> None:
         super().__init__(detail, fields=(), retry_after_s=None, **values)
-        self.fields = (FieldProblem(str(values.get("field", self.field)), self.message("en")),)
+        self.fields = self.problems("en")
+
+    def problems(self, lang: Lang) -> tuple[FieldProblem, ...]:
+        """Return the one field, with the whole sentence in ``lang``."""
+        return (FieldProblem(str(self.values.get("field", self.field)), self.message(lang)),)
 
 
 class UploadRefused(_FieldRefused):
