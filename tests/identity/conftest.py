@@ -88,11 +88,11 @@ async def session(identity: Identity, name: str, password: str = PASSWORD) -> Ac
 
 def application(identity: Identity) -> Litestar:
     """Return identity's routes with the services they name."""
-    services = {
-        "identity": identity.users,
-        "user_administration": identity.administration,
-        "keys": identity.keys,
-        "audit": identity.audit,
+    services: dict[str, Callable[[], Any]] = {
+        "identity": lambda: identity.users,
+        "user_administration": lambda: identity.administration,
+        "keys": lambda: identity.keys,
+        "audit": lambda: identity.audit,
     }
     return build_api([*IDENTITY, *AUDIT], services, Settings())
 

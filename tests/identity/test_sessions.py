@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import bcrypt
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from tests.identity.conftest import ALL, PASSWORD, Builder, add, caller, session
 from tidemill.audit.tables import audit_log
@@ -16,7 +16,7 @@ from tidemill.identity.errors import PasswordWrong, SessionNeeded, SignInRefused
 from tidemill.identity.facade import AuthFailure, Identity, KeyWish, Neighbours
 from tidemill.identity.key_format import new_key
 from tidemill.identity.ports import UsageSums
-from tidemill.identity.tables import revoked_sessions, users
+from tidemill.identity.tables import api_keys, revoked_sessions, users
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor, Scope, SystemScope, UserScope
 from tidemill.platform.db import Database, Reader
@@ -102,6 +102,27 @@ async def test_a_key_made_elsewhere_is_known_by_notice(build: Builder, identity:
     await until(lambda: isinstance(caller(elsewhere, made.secret), Actor))
     await until(lambda: elsewhere.snapshots.is_fresh)
     await tasks.cancel()
+
+
+async def test_many_keys_are_known_too(identity: Identity, database: Database, alice: UserView) -> None:
+    made = await identity.keys.create(ALL, alice.id, KeyWish(name="k"), None)
+    row = {
+        "user_id": alice.id,
+        "name": "filler",
+        "type": "inference",
+        "prefix": "sk-tm-0000",
+        "last4": "0000",
+        "scopes": ["relay"],
+        "tags": [],
+        "status": "active",
+        "created_at": clock.now(),
+        "updated_at": clock.now(),
+    }
+    async with database.write() as w:
+        await w.run(insert(api_keys), [row | {"id": f"f{number}", "key_hash": f"h{number}"} for number in range(500)])
+    await identity.load()
+    assert len(identity.snapshots.current.keys) == 501
+    assert isinstance(caller(identity, made.secret), Actor)
 
 
 def asks(identity: Identity, credential: str) -> Awaitable[Actor | AuthFailure]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from ipaddress import ip_network
 
+from msgspec import Struct
 from sqlalchemy import select
 
 from tidemill.identity.contracts import KeyLimits
@@ -16,27 +17,46 @@ from tidemill.platform.db import Reader, Row
 _u, _k, _s = users.c, api_keys.c, revoked_sessions.c
 
 
-async def load(r: Reader, scope: SystemScope, now: datetime) -> Snapshot:
+class SnapshotRows(Struct, frozen=True):
+    """What the database said, not yet made into a snapshot."""
+
+    users: Sequence[Row]
+    keys: Sequence[Row]
+    revoked: Sequence[Row]
+
+    def __len__(self) -> int:
+        """How many rows there are in all."""
+        return len(self.users) + len(self.keys) + len(self.revoked)
+
+
+async def read(r: Reader, scope: SystemScope, now: datetime) -> SnapshotRows:
     """Return users, live keys and sessions taken back. Three statements, however many there are."""
     del scope  # says that no user's request reads this
+    return SnapshotRows(
+        users=await r.all(select(_u.id, _u.username, _u.is_active, _u.is_admin, _u.group, _u.token_epoch)),
+        keys=await r.all(
+            select(
+                _k.id, _k.user_id, _k.key_hash, _k.scopes, _k.models, _k.networks, _k.budget_nano, _k.rpm, _k.tpm,
+                _k.concurrency, _k.expires_at,
+            ).where(_k.status == "active", _k.expires_at.is_(None) | (_k.expires_at > now))
+        ),
+        revoked=await r.all(select(_s.jti).where(_s.expires_at > now)),
+    )  # fmt: skip
+
+
+def build(rows: SnapshotRows) -> Snapshot:
+    """Make the snapshot. Pure; about 2 µs a row, so the caller leaves the loop when there are many."""
     known = {
         row["id"]: KnownUser(
             row["id"], row["username"], row["is_active"], row["is_admin"], row["group"], row["token_epoch"]
         )
-        for row in await r.all(select(_u.id, _u.username, _u.is_active, _u.is_admin, _u.group, _u.token_epoch))
+        for row in rows.users
     }
-    rows = await r.all(
-        select(
-            _k.id, _k.user_id, _k.key_hash, _k.scopes, _k.models, _k.networks, _k.budget_nano, _k.rpm, _k.tpm,
-            _k.concurrency, _k.expires_at,
-        ).where(_k.status == "active", _k.expires_at.is_(None) | (_k.expires_at > now))
-    )  # fmt: skip
-    keys = {row["key_hash"]: _key(row, known[row["user_id"]]) for row in rows if row["user_id"] in known}
-    revoked = await r.all(select(_s.jti).where(_s.expires_at > now))
+    keys = {row["key_hash"]: _key(row, known[row["user_id"]]) for row in rows.keys if row["user_id"] in known}
     return Snapshot(
         users=known,
         keys=keys,
-        revoked=frozenset(row["jti"] for row in revoked),
+        revoked=frozenset(row["jti"] for row in rows.revoked),
         keys_by_id={key.actor.key_id: key for key in keys.values() if key.actor.key_id is not None},
     )
 
