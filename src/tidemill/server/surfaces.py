@@ -1,7 +1,7 @@
 """Which routes there are, which services they name, and what answers below which path."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from litestar.types import ControllerRouterHandler
 
@@ -16,9 +16,7 @@ from tidemill.metering.routes import HANDLERS as USAGE
 from tidemill.relay.routes import HANDLERS as RELAY
 from tidemill.server.edge import App
 from tidemill.server.health import HANDLERS as HEALTH
-
-if TYPE_CHECKING:
-    from tidemill.server.wiring import Runtime
+from tidemill.server.parts import Parts
 
 _API_PATHS: tuple[str, ...] = ("/api", "/health", "/readyz", "/startupz", "/metrics", "/openapi.json")
 _EVENT_STREAMS = ("/api/progress/",)
@@ -29,32 +27,31 @@ def handlers() -> Sequence[ControllerRouterHandler]:
     return [*HEALTH, *IDENTITY, *AUDIT, *RELAY, *USAGE, *LOCAL_MODELS, *SAMPLES, *TASKS, *REVIEW, *REPORTS]
 
 
-def services(runtime: "Runtime") -> Mapping[str, Callable[[], Any]]:
+def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
     """Return what gives each thing that routes may ask for, by parameter name; built when it is first asked for."""
     return {
-        "settings": lambda: runtime.settings,
-        "checks": lambda: runtime.checks,
-        "identity": lambda: runtime.identity.users,
-        "user_administration": lambda: runtime.identity.administration,
-        "keys": lambda: runtime.identity.keys,
-        "audit": lambda: runtime.identity.audit,
-        "local_models": lambda: runtime.local_models,
-        "sample_files": lambda: runtime.sample_files,
-        "tasks": lambda: runtime.tasks,
-        "review": lambda: runtime.review,
-        "reports": lambda: runtime.reports,
-        "relay": lambda: runtime.relay_context.relay,
-        "channels": lambda: runtime.relay_context.channels,
-        "model_configs": lambda: runtime.relay_context.model_configs,
-        "usage": lambda: runtime.usage,
-        "balances": lambda: runtime.balances,
+        "settings": lambda: parts.settings,
+        "checks": lambda: parts.checks,
+        "identity": lambda: parts.identity.users,
+        "user_administration": lambda: parts.identity.administration,
+        "keys": lambda: parts.identity.keys,
+        "audit": lambda: parts.identity.audit,
+        "local_models": lambda: parts.local_models,
+        "sample_files": lambda: parts.sample_files,
+        "tasks": lambda: parts.tasks,
+        "review": lambda: parts.review,
+        "reports": lambda: parts.reports,
+        "relay": lambda: parts.relay_context.relay,
+        "channels": lambda: parts.relay_context.channels,
+        "model_configs": lambda: parts.relay_context.model_configs,
+        "usage": lambda: parts.usage,
+        "balances": lambda: parts.balances,
     }
 
 
-def mounts(runtime: "Runtime") -> Mapping[str, App]:
+def mounts(api: App, relay: App) -> Mapping[str, App]:
     """Return the applications by path prefix, in the order in which they are tried."""
-    api = cast("App", runtime.api)
-    return {**dict.fromkeys(_API_PATHS, api), "/v1": runtime.relay_app}
+    return {**dict.fromkeys(_API_PATHS, api), "/v1": relay}
 
 
 def is_event_stream(path: str) -> bool:

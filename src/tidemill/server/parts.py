@@ -1,0 +1,219 @@
+"""Every part of one process, joined through its ports; built when it is first asked for.
+
+This is the only place that picks engines and knows all contexts.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from functools import cached_property
+from typing import Any, cast
+
+from tidemill.datagen.facade import DatagenEraser, Mill, TaskTable, TaskType, load_types
+from tidemill.datagen.reports.service import ReportService
+from tidemill.datagen.review.service import ReviewService
+from tidemill.datagen.samples.service import SampleFiles
+from tidemill.datagen.service import TaskService
+from tidemill.identity.contracts import KeyLimits
+from tidemill.identity.facade import Identity, Neighbours
+from tidemill.kernel.actor import Actor
+from tidemill.kernel.errors import TidemillError, Unauthenticated
+from tidemill.localmodels.facade import LocalModels
+from tidemill.metering.facade import Balances, Meter, UsageService
+from tidemill.platform.blobs import Blobs, open_blobs
+from tidemill.platform.cache import Cache, MemoryCache
+from tidemill.platform.db import Database, open_database
+from tidemill.platform.events import EventBus, MemoryEvents
+from tidemill.platform.jobs import Jobs
+from tidemill.platform.jobs.local import LocalJobs
+from tidemill.platform.secrets import Keyring, Purpose, SecretBox, load_keyring
+from tidemill.platform.settings import Settings
+from tidemill.platform.tasks import TaskOwner
+from tidemill.platform.web.guards import ACTOR, REFUSAL
+from tidemill.relay.app import RelayContext
+from tidemill.relay.ports import CallerLimits
+from tidemill.server.edge import App
+from tidemill.server.health import Checks
+from tidemill.server.usage_of_user import UsageOfUser
+
+
+class Parts:
+    """The parts of one process. A command pays for what it uses."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.background = TaskOwner()
+
+    # --- the ground
+
+    @cached_property
+    def db(self) -> Database:
+        """The database."""
+        options = self.settings.database
+        return open_database(self.settings.database_url, synchronous=options.synchronous, pool_size=options.pool_size)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """The object store."""
+        return open_blobs(self.settings.objects_url, self.settings.objects)
+
+    @cached_property
+    def events(self) -> EventBus:
+        """The event bus."""
+        return MemoryEvents()
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The cache."""
+        return MemoryCache()
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The job engine. Nobody else runs jobs of a SQLite file whose data directory we hold the lock of."""
+        return LocalJobs(self.db, alone=self.db.dialect == "sqlite")
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The keys of this installation."""
+        auth = self.settings.auth
+        configured: dict[Purpose, str | None] = {
+            "signing": auth.secret_key,
+            "data": auth.data_key,
+            "pepper": auth.key_pepper,
+        }
+        return load_keyring(self.settings.data_dir / "secrets", configured)
+
+    @cached_property
+    def secrets(self) -> SecretBox:
+        """Seals what must be read again, hashes what need not."""
+        return SecretBox(self.keyring)
+
+    # --- contexts
+
+    @cached_property
+    def balances(self) -> Balances:
+        """What everybody has left."""
+        return Balances()
+
+    @cached_property
+    def meter(self) -> Meter:
+        """The usage journal."""
+        return Meter(self.db, self.settings.data_dir / "journal")
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Users, sessions, keys."""
+        return Identity(
+            self.db,
+            auth=self.settings.auth,
+            data_dir=self.settings.data_dir,
+            keyring=self.keyring,
+            box=self.secrets,
+            neighbours=Neighbours(
+                balances=self.balances,
+                usage=UsageOfUser(self.usage),
+                erasers=(self.usage, DatagenEraser(self.jobs, self.sample_files.upkeep, self.background)),
+            ),
+            public_url=self.settings.server.public_url,
+        )
+
+    @cached_property
+    def usage(self) -> UsageService:
+        """Questions about usage."""
+        return UsageService(self.db)
+
+    @cached_property
+    def local_models(self) -> LocalModels:
+        """The llama-server processes of this server."""
+        return LocalModels(self.settings, db=self.db)
+
+    @cached_property
+    def relay_context(self) -> RelayContext:
+        """Channels and all that calls models through them."""
+        return RelayContext(
+            db=self.db,
+            secrets=self.secrets,
+            meter=self.meter,
+            settings=self.settings.gateway,
+            leases=self.local_models,
+            local_slots=self.settings.local_models.slots,
+        )
+
+    @cached_property
+    def sample_files(self) -> SampleFiles:
+        """Sample files."""
+        return SampleFiles(
+            self.db,
+            self.blobs,
+            TaskTable(),
+            upload_folder=self.settings.data_dir / "uploads",
+            max_upload_bytes=self.settings.limits.max_upload_bytes,
+        )
+
+    @cached_property
+    def task_types(self) -> Mapping[str, TaskType]:
+        """The installed task types."""
+        return load_types(self.settings.data_dir / "task-types")
+
+    @cached_property
+    def mill(self) -> Mill:
+        """The generation engine of this process."""
+        return Mill(
+            db=self.db,
+            calls=self.relay_context.relay,
+            samples=self.sample_files.reader,
+            task_types=self.task_types,
+            settings=self.settings.datagen,
+        )
+
+    @cached_property
+    def tasks(self) -> TaskService:
+        """Generation tasks."""
+        return TaskService(
+            db=self.db,
+            jobs=self.jobs,
+            mill=self.mill,
+            calls=self.relay_context.relay,
+            samples=self.sample_files.reader,
+            task_types=self.task_types,
+            settings=self.settings.datagen,
+        )
+
+    @cached_property
+    def review(self) -> ReviewService:
+        """Generated rows under review."""
+        return ReviewService(self.db, self.task_types)
+
+    @cached_property
+    def reports(self) -> ReportService:
+        """Reports of tasks."""
+        return ReportService(self.db, self.identity.administration)
+
+    @cached_property
+    def checks(self) -> Checks:
+        """What readiness looks at."""
+        return Checks({"database": self.db.check, "objects": self.blobs.check})
+
+    @cached_property
+    def relay_app(self) -> App:
+        """The surface of ``/v1``."""
+        return cast("App", self.relay_context.asgi(_caller_of, self._limits_of))
+
+    def _limits_of(self, actor: Actor) -> CallerLimits:
+        """Hold a key to its own limits, and everybody to the settings' where that is tighter."""
+        known = self.identity.authenticator.key_limits(actor.key_id) if actor.key_id else None
+        gateway = self.settings.gateway
+        own = known.limits if known else KeyLimits()
+        return CallerLimits(
+            _tighter(own.rpm, gateway.caller_rpm), _tighter(own.concurrency, gateway.caller_max_concurrent)
+        )
+
+
+def _tighter(own: int | None, everybodys: int) -> int | None:
+    """Return the smaller limit; None and 0 are no limit."""
+    limits = [limit for limit in (own, everybodys) if limit]
+    return min(limits) if limits else None
+
+
+def _caller_of(scope: MutableMapping[str, Any]) -> Actor | TidemillError:
+    """Return whom the edge has found for this request."""
+    state = scope["state"]
+    return state.get(ACTOR) or state.get(REFUSAL) or Unauthenticated()
