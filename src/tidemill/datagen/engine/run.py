@@ -6,7 +6,7 @@ when every item is committed, when it is cancelled or drained, or when another r
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -94,7 +94,7 @@ class TaskRun:
         self._gone_because: BaseException | None = None
         self._go = asyncio.Event()
         self._waits_for_owner = False
-        self._recent: deque[tuple[str, str]] = deque(maxlen=WATCHED_ITEMS)
+        self._recent: deque[str] = deque(maxlen=WATCHED_ITEMS)
         self._last_live: dict[str, Any] | None = None
 
     # The group commit speaks to the run through these.
@@ -239,14 +239,14 @@ class TaskRun:
 
     async def _watch(self, outcome: Outcome) -> None:
         """Pause when most of the latest items failed for one and the same kind of reason."""
-        self._recent.append((outcome.kind or "", outcome.reason or "") if outcome.status == "failed" else ("", ""))
-        if len(self._recent) < WATCHED_ITEMS or self._paused is not None:
+        kind = outcome.kind or "" if outcome.status == "failed" else ""
+        self._recent.append(kind)
+        if not kind or len(self._recent) < WATCHED_ITEMS or self._paused is not None:
             return
-        kind, count = Counter(kind for kind, _ in self._recent).most_common(1)[0]
-        if kind and count >= WATCHED_ITEMS * WATCHED_SHARE:
-            reason = next(reason for of_kind, reason in reversed(self._recent) if of_kind == kind)
+        if self._recent.count(kind) >= WATCHED_ITEMS * WATCHED_SHARE:
             self._recent.clear()
-            await self._pause(pause("mostly_failing", window=WATCHED_ITEMS, kind=kind, reason=reason[:200]))
+            reason = (outcome.reason or "")[:200]
+            await self._pause(pause("mostly_failing", window=WATCHED_ITEMS, kind=kind, reason=reason))
 
     async def _pause(self, reason: dict[str, Any]) -> None:
         """Say that the task waits, and why; a pause that the owner must end holds the workers as well."""

@@ -104,7 +104,7 @@ class Stages:
         warmer = 0.0
         best: _Best | None = None
         for number in range(plan.max_retries + 1):
-            draw = plans.draw(plan, self._quotas, work.item, number, warmer=warmer)
+            draw = plans.draw(plan, self._quotas, work.item, number, warmer=warmer) if number else first
             try:
                 answer = await self._asker.ask(
                     Question(
@@ -153,7 +153,9 @@ class Stages:
         draw: Draw,
     ) -> bool:
         """Score one parsed answer; returns True when the item is done (accepted, or waiting for a person)."""
-        verdict = self._rules(output, sample, draw)
+        text = text_of(output)
+        near = self._nearness(text)
+        verdict = self._rules(output, sample, draw, near)
         attempt.rule_score = verdict.score
         attempt.failed_gates = list(verdict.failed_gates)
         attempt.checks = dict(verdict.checks)
@@ -173,20 +175,20 @@ class Stages:
         attempt.final_score = final_score(attempt.model_score, verdict.score)
         if attempt.final_score < self._plan.min_score:
             return False
-        if self._plan.judged and self._novelty is not None:
-            # While the judge thought, another item may have been accepted with the same text.
-            again = self._rules(output, sample, draw)
+        if self._plan.judged and (now_near := self._nearness(text)) != near:
+            # While the judge thought, another item was accepted with a text like this one.
+            again = self._rules(output, sample, draw, now_near)
             if again.failed_gates:
                 attempt.failed_gates = list(again.failed_gates)
                 attempt.reasons = list(again.reasons)[:REASONS_AT_MOST]
                 attempt.rule_score = attempt.final_score = 0.0
                 return False
         if self._novelty is not None:
-            self._novelty.add(text_of(output), outcome.item.number)
+            self._novelty.add(text, outcome.item.number)
         _keep(outcome, "accepted", output, attempt)
         return True
 
-    def _rules(self, output: dict[str, Any], sample: dict[str, Any], draw: Draw) -> RuleVerdict:
+    def _rules(self, output: dict[str, Any], sample: dict[str, Any], draw: Draw, near: Novelty | None) -> RuleVerdict:
         return rule_score(
             self._type,
             self._plan.language,
@@ -194,11 +196,11 @@ class Stages:
             sample,
             direction=draw.direction,
             lengths=self._lengths,
-            novelty=self._nearness(output),
+            novelty=near,
         )
 
-    def _nearness(self, output: dict[str, Any]) -> Novelty | None:
-        return None if self._novelty is None else self._novelty.check(text_of(output))
+    def _nearness(self, text: str) -> Novelty | None:
+        return None if self._novelty is None else self._novelty.check(text)
 
     async def _judge(
         self,
@@ -235,7 +237,7 @@ class Stages:
 
     def _to_avoid(self, output: dict[str, Any], avoid: list[str]) -> list[str]:
         """Return what the next attempt must not repeat: the accepted rows nearest to this answer come first."""
-        near = self._nearness(output)
+        near = self._nearness(text_of(output))
         if near is None or (not near.exact_duplicate and near.max_jaccard < NEAR):
             return avoid
         return list(dict.fromkeys([*near.nearest, *avoid]))[:AVOID_AT_MOST]
