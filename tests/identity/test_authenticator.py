@@ -149,6 +149,19 @@ def test_a_key_brings_its_limits_and_a_session_all_rights() -> None:
         (token(SLEEPER), Refused.INACTIVE_USER),
         (TOKENS.issue(99, "gone", 0, is_admin=True)[0], Refused.REVOKED_SESSION),
     ],
+    # Credentials are made anew in each test process; the names of the tests must be the same in all.
+    ids=[
+        "short key",
+        "wrong checksum",
+        "unknown key",
+        "key of nobody",
+        "key from elsewhere",
+        "foreign key",
+        "old session",
+        "revoked session",
+        "session of a sleeper",
+        "session of nobody",
+    ],
 )
 def test_says_why_a_credential_is_refused_and_tells_the_witness(credential: str, expected: Refused) -> None:
     notes = Notes()
