@@ -98,7 +98,12 @@ export function Table<T>(props: TableProps<T>) {
 
   return (
     <div className="min-w-0 rounded-md border bg-panel">
-      <div className="flex min-h-11 flex-wrap items-center gap-2 border-b px-2 py-1.5">
+      <div
+        className={cx(
+          "flex min-h-11 flex-wrap items-center gap-2 border-b px-2 py-1.5",
+          !props.filters && rows.length === 0 && "hidden",
+        )}
+      >
         {selected.size > 0 && props.selection ? (
           <div role="toolbar" aria-label={t("table.bulk")} className="flex flex-1 flex-wrap items-center gap-2">
             <span className="tnum px-1 font-medium text-sm">{t("table.selected", { count: selected.size })}</span>

@@ -113,8 +113,11 @@ function Tile({ name, value, change, curve, lessIsBetter, bad }: TileProps) {
     <section aria-label={name} className="min-w-0 rounded-md border bg-panel px-3 pt-2.5 pb-2">
       <p className="text-soft text-xs">{name}</p>
       <div className="flex items-end justify-between gap-2">
-        <p className={cx("tnum font-semibold text-2xl", bad && "text-failed")}>{value}</p>
-        <Sparkline values={curve} className={cx("h-7 w-20 sm:w-28", bad ? "text-failed-bar" : "text-running-bar")} />
+        <p className={cx("tnum whitespace-nowrap font-semibold text-xl sm:text-2xl", bad && "text-failed")}>{value}</p>
+        <Sparkline
+          values={curve}
+          className={cx("h-7 w-14 min-w-0 sm:w-28", bad ? "text-failed-bar" : "text-running-bar")}
+        />
       </div>
       <p className={cx("tnum text-xs", worse ? "text-warn" : "text-faint")}>
         {change === null

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { tasksQuery } from "@/api/tasks";
+import { ROW_WORDS } from "@/shared/row-state";
 import { SearchBox } from "@/shared/search-box";
 import { useTypeTitle } from "@/shared/task-state";
 import { numberOf, oneOf } from "@/shared/url-state";
@@ -43,7 +44,7 @@ export function FilterBar({ url, setUrl }: { url: ReviewUrl; setUrl: (part: Part
         <option value="">{`${t("review.filter.status")}: ${t("state.all")}`}</option>
         {STATUSES.map((status) => (
           <option key={status} value={status}>
-            {t(STATUS_WORDS[status])}
+            {t(ROW_WORDS[status])}
           </option>
         ))}
       </Select>
@@ -99,14 +100,6 @@ export function FilterBar({ url, setUrl }: { url: ReviewUrl; setUrl: (part: Part
     </div>
   );
 }
-
-/** Keys with an underscore read as plurals to the dictionary, so the states have words of their own. */
-export const STATUS_WORDS = {
-  accepted: "review.status.accepted",
-  below_threshold: "review.status.below",
-  needs_review: "review.status.needsReview",
-  rejected: "review.status.rejected",
-} as const;
 
 function ScoreInput({
   label,

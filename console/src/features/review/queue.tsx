@@ -1,20 +1,13 @@
 /** The rows to look at: score, state, first words. The chosen one is kept in view. */
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
-import type { GeneratedRow, RowStatus } from "@/api/review";
+import type { GeneratedRow } from "@/api/review";
 import { formatNumber, formatScore } from "@/shared/format";
+import { ROW_TONES, ROW_WORDS } from "@/shared/row-state";
 import { oneLine } from "@/shared/row-text";
 import { Button } from "@/ui/button";
 import { cx } from "@/ui/cx";
-import { StateShape, TONE_TEXT, type Tone } from "@/ui/state";
-import { STATUS_WORDS } from "./filter-bar";
-
-export const ROW_TONES: Record<RowStatus, Tone> = {
-  accepted: "done",
-  below_threshold: "warn",
-  needs_review: "running",
-  rejected: "failed",
-};
+import { StateShape, TONE_TEXT } from "@/ui/state";
 
 export interface QueueProps {
   rows: readonly GeneratedRow[];
@@ -69,9 +62,9 @@ export function Queue({ rows, total, activeId, picked, onOpen, hasMore, loadingM
                     : "hover:bg-hover",
               )}
             >
-              <span className={cx("mt-1", TONE_TEXT[ROW_TONES[row.status]])} title={t(STATUS_WORDS[row.status])}>
+              <span className={cx("mt-1", TONE_TEXT[ROW_TONES[row.status]])} title={t(ROW_WORDS[row.status])}>
                 <StateShape tone={ROW_TONES[row.status]} />
-                <span className="sr-only">{t(STATUS_WORDS[row.status])}</span>
+                <span className="sr-only">{t(ROW_WORDS[row.status])}</span>
               </span>
               <span className="tnum w-8 shrink-0 text-right font-medium text-sm">{formatScore(row.final_score)}</span>
               <span

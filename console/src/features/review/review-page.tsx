@@ -288,7 +288,7 @@ function BulkMenu({
         <Button
           busy={run.isPending}
           disabled={count === 0 || !narrowed}
-          title={t("review.matchAll", { count })}
+          title={narrowed ? undefined : t("review.bulkNeedsFilter")}
           data-testid="review-bulk"
         >
           {t("review.matchAll", { count: formatNumber(count) })}

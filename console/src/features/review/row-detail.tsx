@@ -3,12 +3,11 @@ import { useTranslation } from "react-i18next";
 import type { GeneratedRow } from "@/api/review";
 import { ContentView } from "@/shared/content/content-view";
 import { formatMs, formatNumber, formatScore } from "@/shared/format";
+import { ROW_TONES, ROW_WORDS } from "@/shared/row-state";
 import { parsedContent } from "@/shared/row-text";
 import { Facts, Panel } from "@/ui/blocks";
 import { StateBadge } from "@/ui/state";
-import { STATUS_WORDS } from "./filter-bar";
 import { type Attempt, type Lineage, readLineage } from "./lineage";
-import { ROW_TONES } from "./queue";
 import { RowEditor } from "./row-editor";
 
 export interface RowDetailProps {
@@ -35,7 +34,7 @@ export function RowDetail({ row, editing, onEditing, onEdited, onConflict }: Row
             <span className="flex items-center gap-2">
               {row.is_confirmed ? <StateBadge tone="done">{t("review.confirmed")}</StateBadge> : null}
               <StateBadge tone={ROW_TONES[row.status]} testId="review-status">
-                {t(STATUS_WORDS[row.status])}
+                {t(ROW_WORDS[row.status])}
               </StateBadge>
               <span className="tnum font-mono text-faint text-xs">#{row.id}</span>
             </span>
@@ -133,7 +132,7 @@ function Figures({ title, figures, top }: { title: string; figures: readonly [st
   return (
     <div>
       <h3 className="mb-1 text-faint text-xs">{title}</h3>
-      <ul className="grid gap-x-4 gap-y-1 sm:grid-cols-2">
+      <ul className="grid gap-x-4 gap-y-1 sm:grid-cols-2 xl:grid-cols-1">
         {figures.map(([name, value]) => (
           <li key={name} className="grid grid-cols-[1fr_4rem_2.25rem] items-center gap-2">
             <span className="truncate text-soft" title={name}>

@@ -23,7 +23,7 @@ export interface NumberFieldProps {
 
 export function NumberField({ label, value, onChange, error, testId, ...limits }: NumberFieldProps) {
   return (
-    <Field label={label} error={error} className="justify-end">
+    <Field label={label} error={error}>
       {(wiring) => (
         <Input
           {...wiring}

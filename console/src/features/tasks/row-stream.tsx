@@ -3,8 +3,9 @@ import { useTranslation } from "react-i18next";
 import type { RowEvent } from "@/api/progress";
 import { ContentView } from "@/shared/content/content-view";
 import { formatScore } from "@/shared/format";
+import { isRowStatus, ROW_TONES, ROW_WORDS } from "@/shared/row-state";
 import { oneLine, parsedContent } from "@/shared/row-text";
-import { Tag } from "@/ui/state";
+import { StateBadge } from "@/ui/state";
 
 export function RowStream({ rows }: { rows: readonly RowEvent[] }) {
   const { t } = useTranslation();
@@ -22,7 +23,9 @@ export function RowStream({ rows }: { rows: readonly RowEvent[] }) {
                 {formatScore(row.final_score)}
               </span>
               <span className="min-w-0 flex-1 truncate text-soft">{oneLine(row.preview)}</span>
-              {row.status === "accepted" ? null : <Tag>{row.status}</Tag>}
+              {row.status !== "accepted" && isRowStatus(row.status) ? (
+                <StateBadge tone={ROW_TONES[row.status]}>{t(ROW_WORDS[row.status])}</StateBadge>
+              ) : null}
             </summary>
             <div className="bg-sunken px-3 py-2">
               <ContentView content={parsedContent(row.preview)} />

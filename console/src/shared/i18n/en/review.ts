@@ -84,6 +84,7 @@ export default {
   bulkBody: "It reaches every row that matches the filters, not only those loaded.",
   bulkDone_one: "{{count}} row done",
   bulkDone_other: "{{count}} rows done",
+  bulkNeedsFilter: "Set a filter first, such as a task",
   export: "Export",
   exportScope: "What to export",
   exportFiltered: "Rows that match the filters",

@@ -82,6 +82,7 @@ export default {
   bulkTitle: "对 {{count}} 行执行「{{act}}」？",
   bulkBody: "作用于符合当前筛选的全部行，不只是已载入的。",
   bulkDone_other: "已处理 {{count}} 行",
+  bulkNeedsFilter: "先设一个筛选条件，例如选定任务",
   export: "导出",
   exportScope: "导出范围",
   exportFiltered: "符合当前筛选的行",
