@@ -71,6 +71,22 @@ def test_the_openapi_document_is_served_and_is_the_printed_one(running: Server) 
     assert served["paths"] == printed["paths"]
 
 
+def test_the_reference_is_one_plain_page(running: Server, make_server: ServerFactory) -> None:
+    page = ask(running, "/docs")
+    text = page.body.decode()
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<script" not in text
+    assert "http" not in page.headers["content-security-policy"]
+    for path in ask(running, "/openapi.json").json["paths"]:
+        assert path.replace("&", "&amp;") in text
+    production = {"TIDEMILL_SERVER__PRODUCTION_MODE": "true"}
+    refused = make_server(production).run("serve")
+    assert refused.returncode == 1
+    assert "auth.secret_key" in refused.stderr
+    hidden = make_server({**production, "TIDEMILL_AUTH__SECRET_KEY": "k7Qp2-a-configured-signing-key-v9Zt"}).start()
+    assert ask(hidden, "/docs").status == 404
+
+
 @pytest.mark.parametrize("path", ["/api/me", "/api/me/", "/api/tasks"])
 def test_no_credential_on_the_envelope_surface(running: Server, path: str) -> None:
     answer = ask(running, path)

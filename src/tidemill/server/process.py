@@ -14,7 +14,7 @@ from types import FrameType
 
 import uvicorn
 
-from tidemill.kernel.errors import Unavailable
+from tidemill.kernel.errors import BadInput, Unavailable
 from tidemill.platform.db import migrate
 from tidemill.platform.settings import Settings
 from tidemill.platform.telemetry import configure_logs, get_logger
@@ -62,6 +62,8 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it."""
     configure_logs(settings.log.level, settings.log.format, settings.log.file)
+    if settings.server.production_mode and not settings.auth.secret_key:
+        raise BadInput.of("auth.secret_key", "must be set in production mode; `tidemill init` makes one")
     lock = ServerLock(settings.data_dir)
     lock.take()
     listener = _listen(settings.server.host, settings.server.port)

@@ -14,17 +14,18 @@ from tidemill.identity.routes import HANDLERS as IDENTITY
 from tidemill.localmodels.routes import HANDLERS as LOCAL_MODELS
 from tidemill.metering.routes import HANDLERS as USAGE
 from tidemill.relay.routes import HANDLERS as RELAY
+from tidemill.server.docs import docs
 from tidemill.server.edge import App
 from tidemill.server.health import HANDLERS as HEALTH
 from tidemill.server.parts import Parts
 
-_API_PATHS: tuple[str, ...] = ("/api", "/health", "/readyz", "/startupz", "/metrics", "/openapi.json")
+_API_PATHS: tuple[str, ...] = ("/api", "/health", "/readyz", "/startupz", "/metrics", "/openapi.json", "/docs")
 _EVENT_STREAMS = ("/api/progress/",)
 
 
 def handlers() -> Sequence[ControllerRouterHandler]:
     """Return the routes of every context."""
-    return [*HEALTH, *IDENTITY, *AUDIT, *RELAY, *USAGE, *LOCAL_MODELS, *SAMPLES, *TASKS, *REVIEW, *REPORTS]
+    return [*HEALTH, docs, *IDENTITY, *AUDIT, *RELAY, *USAGE, *LOCAL_MODELS, *SAMPLES, *TASKS, *REVIEW, *REPORTS]
 
 
 def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
