@@ -17,7 +17,7 @@ def register(jobs: Jobs, mill: Mill) -> None:
     """
 
     async def handle(context: JobContext) -> None:
-        end = await mill.run(context.payload["task_id"], context.cancelled, context.draining)
+        end = await mill.run(context.payload["task_id"], context.cancelled, context.draining, context.progress)
         match end:
             case "drained":
                 raise JobYield

@@ -71,6 +71,7 @@ def test_goes_on_after_kill_9(home: tuple[Server, Simulator], samples: Path, tmp
     server, _ = home
     out = tmp_path / "out.jsonl"
     command = [TIDEMILL, *arguments(samples, out, "--no-judge", "--variants", "10")]
+    kept: list[dict[str, Any]] = []
     for _ in range(2):
         first = subprocess.Popen(command, env=server.environment, stderr=subprocess.PIPE, text=True)
         assert first.stderr is not None

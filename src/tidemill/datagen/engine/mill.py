@@ -13,7 +13,7 @@ from tidemill.datagen.engine.commit import GroupCommit
 from tidemill.datagen.engine.lanes import Lanes
 from tidemill.datagen.engine.log_lines import log_line
 from tidemill.datagen.engine.outcome import Outcome
-from tidemill.datagen.engine.run import SYSTEM, Parts, RunEnd, TaskRun
+from tidemill.datagen.engine.run import SYSTEM, Parts, Report, RunEnd, TaskRun
 from tidemill.datagen.engine.source import SamplesGone
 from tidemill.datagen.engine.stages import Stages, Work
 from tidemill.datagen.errors import PreviewTimedOut
@@ -70,7 +70,13 @@ class Mill:
         run = self._runs.get(task_id)
         return run is not None and run.full is not None
 
-    async def run(self, task_id: str, cancelled: asyncio.Event, draining: asyncio.Event) -> RunEnd:
+    async def run(
+        self,
+        task_id: str,
+        cancelled: asyncio.Event,
+        draining: asyncio.Event,
+        report: Report = lambda done, total: None,  # noqa: ARG005 - nobody listens
+    ) -> RunEnd:
         """Take a task on and make what is pending; returns how it ended. A task that cannot go on becomes failed."""
         if self._committing is None:
             self._committing = self._owner.spawn("datagen.commit", self._commit.run())
@@ -80,7 +86,7 @@ class Mill:
             if row is None:
                 return "fenced"
             try:
-                return await self._run_once(row, cancelled, draining)
+                return await self._run_once(row, cancelled, draining, report)
             except (FileNotFound, SamplesGone) as error:
                 return await self._fail(row, f"the sample file cannot be read any more: {error}")
             except Exception as error:  # noqa: BLE001 - the edge of a run: it is tried again, then told to the owner
@@ -90,12 +96,12 @@ class Mill:
                 await asyncio.sleep(full_jitter(attempt, RETRY_S, RETRY_MAX_S))
         return "fenced"
 
-    async def _run_once(self, row: Row, cancelled: asyncio.Event, draining: asyncio.Event) -> RunEnd:
+    async def _run_once(self, row: Row, cancelled: asyncio.Event, draining: asyncio.Event, report: Report) -> RunEnd:
         plan = msgspec.convert(row["plan"], TaskPlan)
         task_type = self._types.get(plan.task_type)
         if task_type is None:
             return await self._fail(row, f"the task type {plan.task_type} is not installed any more")
-        run = self._runs[row["task_id"]] = TaskRun(self._parts, row, plan, task_type)
+        run = self._runs[row["task_id"]] = TaskRun(self._parts, row, plan, task_type, report)
         try:
             return await run.run(cancelled, draining)
         except ExceptionGroup as group:

@@ -7,7 +7,7 @@ when every item is committed, when it is cancelled or drained, or when another r
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -56,6 +56,10 @@ class Parts(Struct, frozen=True):
     call_timeout_s: float | None
 
 
+# Hears once a second how many items are stored, of how many.
+Report = Callable[[int, int], None]
+
+
 class RunLost(Exception):
     """The group commit gave up on this run's rows; the next run finds them pending."""
 
@@ -69,7 +73,7 @@ class _Ended(Exception):
 class TaskRun:
     """One run of one task in this process."""
 
-    def __init__(self, parts: Parts, row: Row, plan: TaskPlan, task_type: TaskType) -> None:
+    def __init__(self, parts: Parts, row: Row, plan: TaskPlan, task_type: TaskType, report: Report) -> None:
         self.task_id: str = row["task_id"]
         self.user_id: int = row["user_id"]
         self.epoch: int = row["epoch"]
@@ -80,6 +84,7 @@ class TaskRun:
         self.full: StorageFull | None = None
         self._parts = parts
         self._type = task_type
+        self._report = report
         self._scope: Scope = UserScope(self.user_id)
         self._key_id: str | None = row["key_id"]
         self._spent_nano: int = row["cost_nano"]
@@ -167,6 +172,7 @@ class TaskRun:
             if end == "drained":
                 await self._flush()
             return end
+        self._report(self.finished.count, self.plan.total)
         return await self._finish()
 
     async def _flush(self) -> None:
@@ -278,6 +284,7 @@ class TaskRun:
         """Once a second: publish the figures, notice services that went or came back, and the owner's resume."""
         while True:
             await asyncio.sleep(TICK_S)
+            self._report(self.finished.count, self.plan.total)
             live = self._figures.live(list(self._parts.lanes.serving(self.plan.models)), clock.monotonic())
             if live != self._last_live:
                 self._last_live = live

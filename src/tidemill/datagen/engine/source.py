@@ -67,6 +67,9 @@ class Source:
                 raise SamplesGone(f"rows {first + len(rows)} to {first + count - 1}")
             avoid = await self._made_before(round_no, sorted({item.sample for item in items}))
             self._ready.extend(_work(item, rows[item.sample - first], avoid) for item in items)
+        else:
+            # A resumed task passes over what is done; others get their turn meanwhile.
+            await asyncio.sleep(0)
         self._next_sample = first + count
         if self._next_sample >= plan.samples:
             self._round, self._next_sample = round_no + 1, 0
