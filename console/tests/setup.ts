@@ -1,6 +1,9 @@
 /** Every test starts from a clean page with no network. */
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach, vi } from "vitest";
+
+// Waiting is for a condition; this is only how long a busy machine may take to reach it.
+configure({ asyncUtilTimeout: 10_000 });
 
 beforeEach(() => {
   localStorage.clear();

@@ -28,7 +28,7 @@ export function SearchBox({
     return () => clearTimeout(timer);
   }, [text, value]);
   return (
-    <search className={className ?? "relative w-full max-w-64"}>
+    <div role="search" className={className ?? "relative w-full max-w-64"}>
       <Search
         aria-hidden
         className="pointer-events-none absolute top-1/2 left-2 size-3.5 -translate-y-1/2 text-faint"
@@ -57,6 +57,6 @@ export function SearchBox({
           onClick={() => setText("")}
         />
       )}
-    </search>
+    </div>
   );
 }
