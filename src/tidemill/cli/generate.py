@@ -21,6 +21,7 @@ from tidemill.kernel.errors import TidemillError
 from tidemill.localmodels.facade import LocalModels
 from tidemill.platform.db import Database, migrate, open_database
 from tidemill.platform.settings import Loaded, Settings
+from tidemill.platform.telemetry import configure_logs
 from tidemill.relay.app import RelayContext
 from tidemill.server.wiring import open_runtime
 
@@ -86,6 +87,8 @@ def command(loaded: Loaded, *, file: Path, out: Path, as_json: bool, **options: 
         raise click.UsageError(f"The folder of --out does not exist: {out.absolute().parent}")
     if out.exists() and out.samefile(file):
         raise click.UsageError("--out would overwrite --file.")
+    # One sentence says what went wrong; log.level debug shows the rest.
+    configure_logs("debug" if loaded.settings.log.level == "debug" else "critical", "text")
     try:
         ended = run(_generate(loaded.settings, file, out, _request(options), as_json=as_json))
     except TidemillError as error:
