@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.processes import LOOPBACK_ONLY, Server, ServerFactory, SimulatorFactory
+from tests.fixtures.processes import LOOPBACK_ONLY, Server, ServerFactory, Simulator, SimulatorFactory
 
 KILLS = 5
 SAMPLES = 40
@@ -96,23 +96,16 @@ def listed(server: Server, token: str, task_id: str) -> dict[int, dict[str, Any]
         cursor = f"&cursor={page['next']}"
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", [20])
-def test_five_kills_lose_and_double_nothing(
-    make_server: ServerFactory, make_simulator: SimulatorFactory, seed: int
-) -> None:
-    chance = random.Random(seed)  # noqa: S311 - moments, not secrets
-    simulator = make_simulator("--latency", "0.1", "--slots", "16")
-    server = make_server().start()
+def start_task(server: Server, token: str, simulator: Simulator) -> str:
+    """Start the task that is killed again and again; returns its id."""
     added = server.run(
         "channels", "add", "--name", "simulated", "--base-url", simulator.base_url, "--models", "sim", "--json"
     )
     assert added.returncode == 0, added.stderr
-    token = server.sign_in()
     samples = [{"text": f"请在{number}号之前办理第{number}笔信用卡年费减免。"} for number in range(SAMPLES)]
     file_id = upload(server, token, samples)
     wait_for_model(server, token)
-    task_id = server.post(
+    task = server.post(
         "/api/start",
         {
             "file_id": file_id,
@@ -125,7 +118,20 @@ def test_five_kills_lose_and_double_nothing(
             "dedup": "off",
         },
         token,
-    )["data"]["task_id"]
+    )
+    return str(task["data"]["task_id"])
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", [20])
+def test_five_kills_lose_and_double_nothing(
+    make_server: ServerFactory, make_simulator: SimulatorFactory, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - moments, not secrets
+    simulator = make_simulator("--latency", "0.1", "--slots", "16")
+    server = make_server().start()
+    token = server.sign_in()
+    task_id = start_task(server, token, simulator)
 
     shown: dict[int, dict[str, Any]] = {}
     kept: dict[int, dict[str, Any]] = {}

@@ -92,6 +92,6 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         Literal["never", "always"],
         Doc(
             zh="always：每条用量落盘（断电不丢）；never：进程被杀不丢，断电最多丢一个批次间隔",
-            en="always: each usage event reaches the disk; never: a killed process loses none, a power cut one interval.",
+            en="always: each event reaches the disk; never: a killed process loses none, a power cut one interval.",
         ),
     ] = "never"
