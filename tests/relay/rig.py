@@ -120,6 +120,7 @@ async def served(app: Any) -> AsyncGenerator[str]:
     """Serve an ASGI application on a free loopback port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()
     server = _Embedded(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, log_level="critical"))
     task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
     try:

@@ -11,6 +11,7 @@ from tests.relay.upstream import DEADLINE_S, Request, Upstream, Wire, answers, d
 from tidemill.kernel import clock
 from tidemill.metering.contracts import CallStatus
 from tidemill.platform.db import Database
+from tidemill.platform.telemetry.metrics import exposition
 from tidemill.relay.contracts import ChannelChange, ChannelStatus
 from tidemill.relay.ports import CallerLimits
 
@@ -269,3 +270,34 @@ async def test_a_model_with_its_own_words_is_found(rig: Rig, services: Start) ->
     async with rig.post({**ASK, "model": "n"}) as answer:
         assert answer.status == 200
     assert service.seen[0].body["model"] == "b"
+
+
+async def test_figures_tell_how_calls_went_and_channels_stand(rig: Rig, services: Start) -> None:
+    def lines() -> set[str]:
+        return set(exposition().decode().splitlines())
+
+    await rig.channel(await services(drops), "broken")
+    before = lines()
+    for _ in range(6):
+        await call(rig)
+    new = lines() - before
+    assert 'tidemill_channel_breaker{channel="broken"} 2.0' in new
+    assert any(
+        line.startswith('tidemill_relay_calls_total{kind="chat",provider="openai",status="upstream_error"}')
+        for line in new
+    )
+    assert 'tidemill_channel_in_flight{channel="broken"} 0.0' in lines()
+    assert "tidemill_relay_waiting 0.0" in lines()
+
+
+async def test_a_client_that_dawdles_with_its_body_is_let_go(memory_database: Database) -> None:
+    async with relay_rig(memory_database, body_timeout_s=0.1) as rig:
+        host, port = rig.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer user-1\r\n"
+            b"content-length: 100\r\n\r\n{"
+        )
+        async with asyncio.timeout(DEADLINE_S):
+            assert b" 408 " in await reader.readline()
+        writer.close()

@@ -10,13 +10,14 @@ from tidemill.platform.secrets import SecretBox
 from tidemill.platform.settings.groups.gateway import GatewaySettings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
-from tidemill.relay import repository
+from tidemill.relay import figures, repository
 from tidemill.relay.asgi import RelayApp, no_limits
 from tidemill.relay.breaker import Breaker
 from tidemill.relay.callers import Callers
 from tidemill.relay.config_service import ModelConfigService
 from tidemill.relay.contracts import ChannelView, ChannelWish
 from tidemill.relay.facade import Relay
+from tidemill.relay.figures import CountingMeter
 from tidemill.relay.house import House
 from tidemill.relay.pipeline.exchange import Patience
 from tidemill.relay.pipeline.run import Ground, Pipeline
@@ -62,6 +63,7 @@ class RelayContext:
         self._db = db
         self._settings = settings
         self._tasks = TaskOwner()
+        meter = CountingMeter(meter)
         make_breaker = partial(
             Breaker, settings.breaker_failures, settings.breaker_pause_s, settings.breaker_max_pause_s
         )
@@ -101,6 +103,7 @@ class RelayContext:
             pipeline=self.pipeline,
             board=self.board,
             callers=self.callers,
+            watch=self.watch,
             tasks=self._tasks,
             limits_of=limits_of,
             wait_s=settings.relay_wait_s,
@@ -116,6 +119,7 @@ class RelayContext:
     async def start(self) -> None:
         """Read the channels and follow every change (a server's start)."""
         await self.sync.start()
+        figures.channels.boards.append(self.board)
 
     async def adopt_environment(self, environment: Mapping[str, str]) -> ChannelView | None:
         """Make a channel of ``OPENAI_API_KEY`` at the first start: while no channel was ever made or changed.
@@ -138,5 +142,7 @@ class RelayContext:
 
     async def close(self) -> None:
         """End what runs in the background and close every connection."""
+        if self.board in figures.channels.boards:
+            figures.channels.boards.remove(self.board)
         await self._tasks.cancel()
         await self._upstreams.close()

@@ -11,16 +11,24 @@ from typing import cast
 from urllib.parse import unquote
 
 from tidemill.kernel.actor import Actor
-from tidemill.kernel.errors import BadInput, Forbidden, MethodNotAllowed, NotFound, TidemillError
+from tidemill.kernel.errors import Forbidden, MethodNotAllowed, NotFound, TidemillError
 from tidemill.kernel.lang import Lang, from_accept_language
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
 from tidemill.relay.callers import Callers
-from tidemill.relay.errors import ClientGone, ModelNotAllowed, ModelNotFound, UpstreamFailed, UpstreamRefused
+from tidemill.relay.errors import (
+    BodyTooSlow,
+    ClientGone,
+    ModelNotAllowed,
+    ModelNotFound,
+    UpstreamFailed,
+    UpstreamRefused,
+)
 from tidemill.relay.pipeline.asgi_sink import AsgiSink, Receive, Scope, Send
 from tidemill.relay.pipeline.ask import Ask, Caller, Headers, Kind
 from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read_all, request_id_of
 from tidemill.relay.pipeline.run import Pipeline
+from tidemill.relay.pipeline.watch import Watch, Watched
 from tidemill.relay.ports import NO_LIMITS, CallerLimits, Identify, LimitsOf
 from tidemill.relay.switchboard import Switchboard
 from tidemill.wire.openai_chat import wants_usage
@@ -57,6 +65,7 @@ class RelayApp:
         pipeline: Pipeline,
         board: Switchboard,
         callers: Callers,
+        watch: Watch,
         tasks: TaskOwner,
         limits_of: LimitsOf = no_limits,
         wait_s: float = 10.0,
@@ -68,6 +77,7 @@ class RelayApp:
         self._pipeline = pipeline
         self._board = board
         self._callers = callers
+        self._watch = watch
         self._tasks = tasks
         self._limits_of = limits_of
         self._wait_s = wait_s
@@ -78,10 +88,11 @@ class RelayApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers = cast("Headers", scope["headers"])
-        request_id = request_id_of(headers)
+        request_id = request_id_of(scope, headers)
         sink = AsgiSink(receive, send, self._tasks, [(b"x-request-id", request_id.encode())])
+        watched = self._watch.add()
         try:
-            await self._answer(scope, headers, request_id, sink, receive)
+            await self._answer(scope, request_id, sink, receive, watched)
         except ClientGone:
             return  # nobody is there to be told; the record of the call says so
         except TidemillError as error:
@@ -96,9 +107,11 @@ class RelayApp:
                 raise
             await self._refuse(scope, headers, TidemillError(), sink)
         finally:
+            self._watch.remove(watched)
             sink.close()
 
-    async def _answer(self, scope: Scope, headers: Headers, request_id: str, sink: AsgiSink, receive: Receive) -> None:
+    async def _answer(self, scope: Scope, request_id: str, sink: AsgiSink, receive: Receive, watched: Watched) -> None:
+        headers = cast("Headers", scope["headers"])
         path: str = scope["path"].rstrip("/")
         kind = _CALLS.get(path)
         self._check_method(scope["method"], path, kind)
@@ -106,10 +119,11 @@ class RelayApp:
         if kind is None:
             await self._models(path, actor, sink)
             return
-        ask = await self._ask(kind, headers, request_id, actor, receive)
+        data = await self._body(headers, receive, watched)
+        ask = self._ask(kind, headers, request_id, actor, data)
         if ask.caller.limits.rpm:
             sink.late_headers = partial(self._callers.headers, ask.caller.turn, ask.caller.limits)
-        await self._pipeline.run(ask, sink)
+        await self._pipeline.run(ask, sink, watched)
 
     def _check_method(self, method: str, path: str, kind: Kind | None) -> None:
         if kind is not None:
@@ -129,12 +143,19 @@ class RelayApp:
             raise Forbidden(f"this key lacks the scope {_SCOPE}")
         return found
 
-    async def _ask(self, kind: Kind, headers: Headers, request_id: str, actor: Actor, receive: Receive) -> Ask:
+    async def _body(self, headers: Headers, receive: Receive, watched: Watched) -> bytes:
+        watched.until(watched.began + self._body_timeout_s, BodyTooSlow)
         try:
-            async with asyncio.timeout(self._body_timeout_s):
-                data = await read_all(receive, headers, self._max_body_bytes)
-        except TimeoutError:
-            raise BadInput(f"the body did not come within {self._body_timeout_s:g} s") from None
+            return await read_all(receive, headers, self._max_body_bytes)
+        except asyncio.CancelledError:
+            expired = watched.expired()
+            if expired is None:
+                raise
+            raise expired from None
+        finally:
+            watched.at_ease()
+
+    def _ask(self, kind: Kind, headers: Headers, request_id: str, actor: Actor, data: bytes) -> Ask:
         body, model, stream = open_body(data, kind)
         if actor.models is not None and model not in actor.models:
             raise ModelNotAllowed(model=model)

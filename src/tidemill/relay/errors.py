@@ -127,6 +127,15 @@ class UpstreamRefused(UpstreamFailed):
         return self.upstream_status or self.status
 
 
+class BodyTooSlow(RelayError):
+    """The request's body did not come in time."""
+
+    code = "body_too_slow"
+    status = 408
+    zh = "请求体未在规定时间内到达，请检查网络后重试。"
+    en = "The body of the request did not arrive in time. Check the connection and try again."
+
+
 class ClientGone(RelayError):
     """The caller hung up; nobody reads this answer, the record of the call does."""
 

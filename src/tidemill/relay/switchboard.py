@@ -77,6 +77,8 @@ class Switchboard:
         self._waiting = 0
         self.snapshot: Snapshot = EMPTY
         self.states: dict[int, ChannelState] = {}
+        # The states of each model's tiers, made with every snapshot, so that a call only looks them up.
+        self._tiers: dict[str, Tiers] = {}
 
     @property
     def waiting(self) -> int:
@@ -100,6 +102,7 @@ class Switchboard:
                 states[identifier] = known
         dropped.extend(self.states.keys() - states.keys())
         self.states, self.snapshot = states, snapshot
+        self._tiers = {model: candidates(snapshot, states, model, pinned=None, excluded=()) for model in snapshot.tiers}
         for seat in list(self._rooms):
             self._serve(seat)
         return dropped
@@ -126,7 +129,10 @@ class Switchboard:
         return await self._wait(wish, seat, tiers, now)
 
     def _candidates(self, wish: Wish) -> Tiers:
-        tiers = candidates(self.snapshot, self.states, wish.model, pinned=wish.pinned, excluded=wish.excluded)
+        if wish.pinned is None and not wish.excluded:
+            tiers = self._tiers.get(wish.model, [])
+        else:
+            tiers = candidates(self.snapshot, self.states, wish.model, pinned=wish.pinned, excluded=wish.excluded)
         if not tiers:
             if wish.excluded and wish.model in self.snapshot.tiers:
                 raise NoChannelAvailable(model=wish.model, retry_after_s=1.0)

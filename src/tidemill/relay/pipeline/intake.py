@@ -1,6 +1,7 @@
 """Take a request in: its body within bounds, its model, and what of its headers goes on."""
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
@@ -8,7 +9,7 @@ from msgspec import Raw
 from tidemill.kernel.errors import BadInput, TooLarge
 from tidemill.kernel.ids import uuid7
 from tidemill.relay.errors import ClientGone
-from tidemill.relay.pipeline.asgi_sink import Receive
+from tidemill.relay.pipeline.asgi_sink import Receive, Scope
 from tidemill.relay.pipeline.ask import PROMPT_FIELDS, Headers, Kind
 from tidemill.wire.openai_chat import Body, read_body
 
@@ -16,6 +17,7 @@ from tidemill.wire.openai_chat import Body, read_body
 _FORWARDED = frozenset({b"traceparent", b"tracestate", b"openai-beta"})
 _REQUEST_ID = re.compile(rb"[\w.:/+=@-]{1,128}")
 _MAX_MODEL_NAME = 500
+_NO_STATE: Mapping[str, object] = {}
 _BOOLEANS = {b"true": True, b"false": False, b"null": False}
 
 
@@ -27,8 +29,11 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
-def request_id_of(headers: Headers) -> str:
-    """Return the client's own request id if it is one that logs can hold, else a new one."""
+def request_id_of(scope: Scope, headers: Headers) -> str:
+    """Return the id that the server gave the request, else the client's own if logs can hold it, else a new one."""
+    known = scope.get("state", _NO_STATE).get("request_id")
+    if isinstance(known, str):
+        return known
     given = header(headers, b"x-request-id")
     return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else uuid7()
 

@@ -1,8 +1,6 @@
 """Carry one call through: limits, channel, at most one other channel, and its record at the end of every path."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
@@ -44,25 +42,21 @@ class Ground(Struct, frozen=True):
     locals: LocalLeases | None = None
 
 
-class _Target(Struct, frozen=True):
-    root: str
-    key: str | None
-
-
 class Pipeline:
     """Carries calls; one object serves all of them."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
 
-    async def run(self, ask: Ask, sink: Sink) -> Record:
-        """Answer ``ask`` into ``sink``; returns what was recorded of it.
+    async def run(self, ask: Ask, sink: Sink, watched: Watched | None = None) -> Record:
+        """Answer ``ask`` into ``sink``; returns what was recorded of it. ``watched``: the call is looked after already.
 
         Raises a TidemillError when nothing has gone out; once the sink has started, it is told there instead.
         """
         ground = self._ground
         record = Record(ask, ground.meter)
-        watched = ground.watch.add()
+        if watched is None:
+            watched = ground.watch.add()
         sink.attach(watched)
         ticket: Ticket | None = None
         try:
@@ -130,8 +124,10 @@ class Pipeline:
         self._set_heartbeat(ask, sink, watched)
         verdict, failure, latency_ms = Verdict.UNKNOWN, None, None
         try:
-            async with self._target(state) as target:
-                await exchange.run(ground.upstreams, prepare(ask, channel, target.root, target.key))
+            if channel.is_local and ground.locals is not None:
+                await self._through_local(state, ask, exchange, ground.locals)
+            else:
+                await exchange.run(ground.upstreams, prepare(ask, channel, channel.root, state.key()))
             failure = exchange.told
             if failure is None:
                 latency_ms = (clock.monotonic() - began) * 1000
@@ -146,18 +142,12 @@ class Pipeline:
             ground.board.release(state, verdict, failure, latency_ms)
         return None
 
-    @asynccontextmanager
-    async def _target(self, state: ChannelState) -> AsyncGenerator[_Target]:
-        """Say where the channel answers; a local model is held, and started if it must be, for as long as it takes."""
-        channel = state.channel
-        leases = self._ground.locals
-        if not channel.is_local or leases is None:
-            yield _Target(channel.root, state.key())
-            return
-        model = next(iter(channel.models.values()))
-        async with leases.lease(model) as service:
+    async def _through_local(self, state: ChannelState, ask: Ask, exchange: Exchange, leases: LocalLeases) -> None:
+        """Hold a local model, started if it must be, for as long as the call takes."""
+        async with leases.lease(next(iter(state.channel.models.values()))) as service:
             state.local_slots = service.slots
-            yield _Target(root_of(service.base_url), service.api_key)
+            errand = prepare(ask, state.channel, root_of(service.base_url), service.api_key)
+            await exchange.run(self._ground.upstreams, errand)
 
     def _set_heartbeat(self, ask: Ask, sink: Sink, watched: Watched) -> None:
         if not ask.stream:
