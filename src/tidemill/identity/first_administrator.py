@@ -49,14 +49,15 @@ async def ensure_first_administrator(
             if generated is not None:
                 # Before the commit: an administrator whose password nobody knows would be worse than a stale file.
                 _write_private(house.password_file, generated + "\n")
-    except UserExists:
-        raise FirstAdministratorImpossible(
-            reason=f"an ordinary user is already called {username} / 普通用户已占用该用户名"
-        ) from None
-    except IntegrityError:
+    except (UserExists, IntegrityError) as error:
+        # On PostgreSQL another process may have made it after we looked: then its name is taken, and all is well.
         async with house.db.read() as r:
             if await repository.administrator_exists(r, _BOOT):
                 return False
+        if isinstance(error, UserExists):
+            raise FirstAdministratorImpossible(
+                reason=f"an ordinary user is already called {username} / 普通用户已占用该用户名"
+            ) from None
         raise
     if generated is not None:
         say(f"administrator: {username} password: {generated}")
