@@ -159,7 +159,7 @@ async def _models(settings: Settings) -> AsyncGenerator[RelayContext]:
 @asynccontextmanager
 async def _state_file(path: Path) -> AsyncGenerator[Database]:
     """Open the state beside the output, with its one owner in it."""
-    url = f"sqlite:///{path.absolute()}"
+    url = f"sqlite:///{path}"
     await asyncio.to_thread(migrate.upgrade, url)
     db = open_database(url)
     try:
@@ -174,7 +174,7 @@ async def _state_file(path: Path) -> AsyncGenerator[Database]:
 
 
 async def _generate(settings: Settings, file: Path, out: Path, request: StartRequest, *, as_json: bool) -> _Ended:
-    state_path = out.with_name(out.name + ".state.db")
+    state_path = _state_path(out)
     began = clock.monotonic()
     async with AsyncExitStack() as stack:
         samples = await FileOnDisk.open(file)
@@ -285,6 +285,10 @@ async def _write_whole(job: Standalone, out: Path) -> None:
         target.flush()
         os.fsync(target.fileno())
     part.replace(out)
+
+
+def _state_path(out: Path) -> Path:
+    return out.absolute().with_name(out.name + ".state.db")
 
 
 def _forget(state_path: Path) -> None:
