@@ -77,6 +77,15 @@ export async function deleteFiles(fileIds: number[]): Promise<void> {
   await rest(http.POST("/api/data_files/batch_delete", { body: { file_ids: fileIds } }));
 }
 
+export type FileFormat = "jsonl" | "csv" | "utf-8";
+
+/** Make converted files beside the originals. */
+export async function convertFiles(fileIds: number[], targetFormat: FileFormat) {
+  return unwrap(
+    http.POST("/api/data_files/batch_convert", { body: { file_ids: fileIds, target_format: targetFormat } }),
+  );
+}
+
 /** Send one file; `onProgress` hears 0…1. Raises ApiError. */
 export function uploadFile(file: File, onProgress: (share: number) => void, signal: AbortSignal): Promise<unknown> {
   const form = new FormData();

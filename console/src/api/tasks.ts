@@ -77,8 +77,11 @@ export async function stopTask(taskId: string): Promise<void> {
   await rest(http.POST("/api/stop/{task_id}", { params: { path: { task_id: taskId } } }));
 }
 
-export async function resumeTask(taskId: string): Promise<void> {
-  await rest(http.POST("/api/resume/{task_id}", { params: { path: { task_id: taskId } } }));
+/** Go on; `budget` (credits) replaces the task's budget. */
+export async function resumeTask(taskId: string, budget?: number): Promise<void> {
+  // The body may be left out, which the document cannot say.
+  const body = budget === undefined ? undefined : ({ budget } as unknown as undefined);
+  await rest(http.POST("/api/resume/{task_id}", { params: { path: { task_id: taskId } }, body }));
 }
 
 export async function deleteTask(taskId: string): Promise<void> {

@@ -1,5 +1,6 @@
 /** Writes: a toast when they fail, lists refreshed when they succeed. */
 import { type QueryKey, useMutation, useQueryClient } from "@tanstack/react-query";
+import { isApiError } from "@/api/errors";
 import { notify } from "./notify";
 
 export interface WriteOptions<T, V> {
@@ -22,7 +23,10 @@ export function useWrite<T, V = void>(options: WriteOptions<T, V>) {
       await Promise.all((options.refresh ?? []).map((queryKey) => client.invalidateQueries({ queryKey })));
     },
     onError: (error, input) => {
-      if (!options.onFailed?.(error, input)) notify.failed(error);
+      if (options.onFailed?.(error, input)) return;
+      // An ended session is answered by the frame, which asks for the password over the page.
+      if (isApiError(error) && error.status === 401) return;
+      notify.failed(error);
     },
   });
 }

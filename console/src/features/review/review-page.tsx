@@ -1,6 +1,6 @@
 /** The workbench: a queue at the left, the row at the right, and the keyboard for everything between. */
 import { Link } from "@tanstack/react-router";
-import { Check, CheckCheck, ClipboardCheck, Keyboard, Pencil, Undo2, X } from "lucide-react";
+import { ArrowDown, ArrowUp, Check, CheckCheck, ClipboardCheck, Keyboard, Pencil, Undo2, X } from "lucide-react";
 import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { confirmRows, type GeneratedRow, reviewRows } from "@/api/review";
@@ -215,9 +215,8 @@ export function ReviewPage() {
                   onClick={() => goTo(at - 1)}
                   aria-label={t("review.previous")}
                   data-testid="review-previous"
-                >
-                  ↑
-                </Button>
+                  icon={<ArrowUp aria-hidden className={ICON} />}
+                />
                 <Button
                   small
                   look="quiet"
@@ -225,9 +224,8 @@ export function ReviewPage() {
                   onClick={() => goTo(at + 1)}
                   aria-label={t("review.next")}
                   data-testid="review-next"
-                >
-                  ↓
-                </Button>
+                  icon={<ArrowDown aria-hidden className={ICON} />}
+                />
               </span>
             </div>
             <section

@@ -1,13 +1,23 @@
 /** The list of sample files. */
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { Download, Ellipsis, FileSpreadsheet, FileStack, Play, Trash2, TriangleAlert } from "lucide-react";
+import { Download, Ellipsis, FileSpreadsheet, FileStack, Play, RefreshCw, Trash2, TriangleAlert } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { deleteFile, deleteFiles, downloadFiles, fileDownloadUrl, filesQuery, type SampleFile } from "@/api/samples";
+import {
+  convertFiles,
+  deleteFile,
+  deleteFiles,
+  downloadFiles,
+  type FileFormat,
+  fileDownloadUrl,
+  filesQuery,
+  type SampleFile,
+} from "@/api/samples";
 import { useConfirm } from "@/shared/confirm";
 import { formatBytes, formatNumber } from "@/shared/format";
 import { useWrite } from "@/shared/mutation";
+import { notify } from "@/shared/notify";
 import { PageHead } from "@/shared/page-head";
 import { SearchBox } from "@/shared/search-box";
 import { type Column, Pager, Table } from "@/shared/table";
@@ -22,6 +32,7 @@ import { Menu, MenuItem, MenuSeparator } from "@/ui/menu";
 import { StateBadge } from "@/ui/state";
 
 const PAGE_SIZE = 50;
+const FORMATS: readonly FileFormat[] = ["jsonl", "csv", "utf-8"];
 const ICON = "size-3.5";
 const parse = (search: Search) => ({ page: pageOf(search.page), q: textOf(search.q) ?? "" });
 
@@ -31,11 +42,21 @@ export function SamplesPage() {
   const [{ page, q }, setUrl] = useUrlState(parse);
   const { data, error, refetch } = useQuery(filesQuery({ page, pageSize: PAGE_SIZE, q }));
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
+  const ids = [...picked].map(Number);
   const { uploads, add, cancel, clear } = useUploads();
   const remove = useRemoval(() => setPicked(new Set()));
+  const convert = useWrite({
+    run: (target: FileFormat) => convertFiles(ids, target),
+    refresh: [["files"]],
+    done: (answer) => t("samples.converted", { count: answer.files.length }),
+    onDone: (answer) => {
+      setPicked(new Set());
+      for (const trouble of answer.errors)
+        notify.failed(new Error([trouble.filename, trouble.message].filter(Boolean).join(": ")));
+    },
+  });
   const zip = useWrite({ run: (ids: number[]) => downloadFiles(ids) });
   const columns = useColumns(remove.one);
-  const ids = [...picked].map(Number);
   const nothingYet = data?.items.length === 0 && q === "" && page === 1;
 
   return (
@@ -75,6 +96,20 @@ export function SamplesPage() {
                   >
                     {t("samples.downloadZip")}
                   </Button>
+                  <Menu
+                    align="start"
+                    trigger={
+                      <Button small icon={<RefreshCw aria-hidden className={ICON} />} busy={convert.isPending}>
+                        {t("samples.convert")}
+                      </Button>
+                    }
+                  >
+                    {FORMATS.map((format) => (
+                      <MenuItem key={format} onSelect={() => convert.mutate(format)}>
+                        {t(`samples.convertTo.${format === "utf-8" ? "utf8" : format}`)}
+                      </MenuItem>
+                    ))}
+                  </Menu>
                   <Button small icon={<Trash2 aria-hidden className={ICON} />} onClick={() => void remove.many(ids)}>
                     {t("act.delete")}
                   </Button>

@@ -1,8 +1,8 @@
 /** One task, live: how far, how fast, through which services, and what just came out. */
 import { Link, useNavigate } from "@tanstack/react-router";
-import { ChevronLeft, ClipboardCheck, Play, ScrollText, Square, Trash2 } from "lucide-react";
+import { ChevronLeft, ClipboardCheck, ScrollText, Square, Trash2 } from "lucide-react";
 import { useTranslation } from "react-i18next";
-import { deleteTask, PAUSES_FOR_OWNER, resumeTask, stopTask, type TaskStatus } from "@/api/tasks";
+import { deleteTask, PAUSES_FOR_OWNER, stopTask, type TaskStatus } from "@/api/tasks";
 import { useConfirm } from "@/shared/confirm";
 import { CopyButton } from "@/shared/copy";
 import { formatCredits, formatDuration, formatNumber } from "@/shared/format";
@@ -17,6 +17,7 @@ import { Facts, Panel, SkeletonRows } from "@/ui/blocks";
 import { Button, buttonClass, IconButton } from "@/ui/button";
 import { StateShape, TONE_TEXT } from "@/ui/state";
 import { Lanes } from "./lanes";
+import { ResumeButton } from "./resume-button";
 import { RowStream } from "./row-stream";
 import { TaskLog } from "./task-log";
 import { useLiveTask } from "./use-live-task";
@@ -84,7 +85,6 @@ function Actions({ task }: { task: TaskStatus }) {
   const confirm = useConfirm();
   const refresh = [["tasks"]];
   const stop = useWrite({ run: () => stopTask(task.task_id), refresh, done: t("tasks.stopped") });
-  const resume = useWrite({ run: () => resumeTask(task.task_id), refresh, done: t("tasks.resumed") });
   const remove = useWrite({
     run: () => deleteTask(task.task_id),
     refresh: [["tasks", "list"], ["reports"]],
@@ -133,16 +133,7 @@ function Actions({ task }: { task: TaskStatus }) {
           {stop.isPending ? t("tasks.stopping") : t("tasks.stop")}
         </Button>
       ) : null}
-      {waits || task.status === "stopped" || task.status === "failed" ? (
-        <Button
-          icon={<Play aria-hidden className={ICON} />}
-          busy={resume.isPending}
-          onClick={() => resume.mutate()}
-          data-testid="task-resume"
-        >
-          {t("tasks.resume")}
-        </Button>
-      ) : null}
+      {waits || task.status === "stopped" || task.status === "failed" ? <ResumeButton task={task} /> : null}
     </>
   );
 }

@@ -34,6 +34,8 @@ export default {
   stopping: "Stopping",
   stopped: "Stopped; finished rows are kept",
   resumed: "Resumed",
+  budgetTitle: "Raise the budget and go on",
+  budgetBody: "The budget is {{budget}} credits; {{spent}} are spent.",
   deleteTitle: "Delete this task?",
   deleteBody: "The rows and the report of {{id}} go with it, for good. A running task is stopped first.",
   deleteMany_one: "Delete {{count}} task?",

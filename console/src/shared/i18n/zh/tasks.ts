@@ -34,6 +34,8 @@ export default {
   stopping: "正在停止",
   stopped: "已停止，完成的行都保留着",
   resumed: "已继续",
+  budgetTitle: "提高预算后继续",
+  budgetBody: "预算 {{budget}} 点，已用 {{spent}} 点。",
   deleteTitle: "删除这个任务？",
   deleteBody: "任务 {{id}} 的生成数据和报告会一并删除，无法恢复。运行中的任务会先停止。",
   deleteMany_other: "删除 {{count}} 个任务？",
