@@ -70,8 +70,9 @@ class Runtime(Parts):
         await self.local_models.start_up()
         await self.relay_context.start()
         await self.relay_context.adopt_environment(os.environ)
+        # Who enqueues a job must know its type, also where none is run.
+        register_generation(self.jobs, self.mill)
         if "worker" in self.settings.server.roles:
-            register_generation(self.jobs, self.mill)
             await self.jobs.start()
             await recover_generation(self.tasks)
             self.background.spawn("samples.sweep", self._sweep_daily())
