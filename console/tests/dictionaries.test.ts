@@ -15,7 +15,7 @@ function leaves(tree: Tree, path = ""): [string, string][] {
 
 /** English has a singular that Chinese lacks; both stand for one key. */
 const keyOf = (path: string) => path.replace(/_(one|other)$/, "");
-const placeholders = (text: string) => [...new Set(text.match(/\{\{\w+\}\}/g) ?? [])].sort();
+const placeholders = (text: string) => [...new Set(text.match(/\{\{[^}]+\}\}/g) ?? [])].sort();
 
 const zhLeaves = leaves(zh);
 const enLeaves = leaves(en);

@@ -27,11 +27,14 @@ export interface RowGridProps {
 
 function useViewport() {
   const box = useRef<HTMLDivElement>(null);
+  // The head stands over the rows and takes the height of one.
   const [view, setView] = useState({ heightPx: 480, scrollTop: 0 });
   useLayoutEffect(() => {
     const element = box.current;
     if (!element) return;
-    const watcher = new ResizeObserver(() => setView((before) => ({ ...before, heightPx: element.clientHeight })));
+    const watcher = new ResizeObserver(() =>
+      setView((before) => ({ ...before, heightPx: element.clientHeight - ROW_PX })),
+    );
     watcher.observe(element);
     return () => watcher.disconnect();
   }, []);
@@ -70,7 +73,7 @@ export function RowGrid({ fileId, columns, total, q, picked, onPick }: RowGridPr
     const element = box.current;
     if (!element) return;
     const top = grid.topOf(place);
-    if (top < element.scrollTop || top + ROW_PX > element.scrollTop + view.heightPx - ROW_PX)
+    if (top < element.scrollTop || top + ROW_PX > element.scrollTop + view.heightPx)
       element.scrollTop = grid.scrollTo(Math.max(0, place - Math.floor(view.heightPx / ROW_PX / 2)));
   };
   const moveTo = (place: number) => {

@@ -33,8 +33,8 @@ export default {
   setup: {
     model: "A model that answers",
     modelBody: "Start a local model, or add a channel.",
-    modelDone_one: "{{count}} model is available",
-    modelDone_other: "{{count}} models are available",
+    modelDone_one: "{{count, number}} model is available",
+    modelDone_other: "{{count, number}} models are available",
     noLocal: "The models folder holds no GGUF file yet.",
     start: "Start {{name}}",
     starting: "Starting {{name}}…",

@@ -29,7 +29,7 @@ export default {
   memory: "Memory",
   memoryEstimate: "about {{size}} needed",
   inFlight: "In flight",
-  queued: "{{count}} queued",
+  queued: "{{count, number}} queued",
   parameters: "Parameters",
   embeddings: "Embeddings",
   chatTemplate: "Chat template",

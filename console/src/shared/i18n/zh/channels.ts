@@ -12,7 +12,7 @@ export default {
   baseUrlHint: "例如 http://10.0.0.5:8000/v1，末尾的 /v1 可有可无。",
   models: "模型",
   modelsHint: "每行一个；「公开名 = 上游名」表示改名。",
-  modelCount_other: "{{count}} 个模型",
+  modelCount_other: "{{count, number}} 个模型",
   keys: "上游密钥",
   keysHint: "每行一个；只写不读，保存后仅显示末四位。",
   keysKeep: "留空则不改动已有密钥：{{keys}}",

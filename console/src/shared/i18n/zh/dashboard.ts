@@ -33,7 +33,7 @@ export default {
   setup: {
     model: "有一个能回答的模型",
     modelBody: "启动一个本地模型，或添加渠道。",
-    modelDone_other: "{{count}} 个模型可用",
+    modelDone_other: "{{count, number}} 个模型可用",
     noLocal: "模型文件夹里还没有 GGUF 文件。",
     start: "启动 {{name}}",
     starting: "正在启动 {{name}}…",

@@ -23,7 +23,7 @@ export default {
   memory: "内存",
   memoryEstimate: "约需 {{size}}",
   inFlight: "进行中",
-  queued: "排队 {{count}}",
+  queued: "排队 {{count, number}}",
   parameters: "参数量",
   embeddings: "向量模型",
   chatTemplate: "对话模板",

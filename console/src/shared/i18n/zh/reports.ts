@@ -46,7 +46,7 @@ export default {
   attemptsN: "第 {{n}} 次通过",
   none: "无方向",
   reasons: "未通过的原因",
-  reasonsHint_other: "统计自 {{count}} 次未通过的尝试",
+  reasonsHint_other: "统计自 {{count, number}} 次未通过的尝试",
   failures: "失败原因",
   noReasons: "没有未通过的尝试。",
   samples: "抽样十行",

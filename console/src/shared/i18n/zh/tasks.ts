@@ -38,7 +38,7 @@ export default {
   budgetBody: "预算 {{budget}} 点，已用 {{spent}} 点。",
   deleteTitle: "删除这个任务？",
   deleteBody: "任务 {{id}} 的生成数据和报告会一并删除，无法恢复。运行中的任务会先停止。",
-  deleteMany_other: "删除 {{count}} 个任务？",
+  deleteMany_other: "删除 {{count, number}} 个任务？",
   deleteManyBody: "它们的生成数据和报告会一并删除，无法恢复。运行中的任务会先停止。",
   deleted: "已删除",
   back: "全部任务",
