@@ -34,6 +34,8 @@ _SECURITY_HEADERS: Sequence[tuple[bytes, bytes]] = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 _MAX_REQUEST_ID = 128
+_RELAY = "/v1"
+_FIRST_ERROR = 400
 
 
 class Identify(Protocol):
@@ -117,7 +119,8 @@ class Edge:
             duration = clock.monotonic() - started
             http_requests.labels(name, method if method in _METHODS else "other", str(status)).inc()
             http_seconds.labels(name).observe(duration)
-            if path not in _QUIET:
+            # A relayed call that went well is told by its usage event; a line more costs as much as relaying it.
+            if path not in _QUIET and not (name == _RELAY and status < _FIRST_ERROR):
                 log.info(
                     "http.request",
                     method=method,
