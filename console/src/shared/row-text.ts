@@ -16,6 +16,13 @@ export function pretty(content: unknown): string {
 
 const LINE_LENGTH = 240;
 
+/** JSON that was cut short cannot be parsed; its values can still be told from its keys, which a colon follows. */
+function valuesOfCut(text: string): string[] {
+  return [...text.matchAll(/"((?:[^"\\]|\\.)*)(?:"(\s*:)?|$)/g)]
+    .filter((match) => match[2] === undefined)
+    .map((match) => (match[1] ?? "").replaceAll("\\n", " ").replaceAll('\\"', '"'));
+}
+
 /** The words of a row without its braces: what one skims a list by. */
 export function oneLine(content: unknown): string {
   const words: string[] = [];
@@ -31,6 +38,7 @@ export function oneLine(content: unknown): string {
     words.push(text);
     length += text.length;
   };
-  walk(parsedContent(content));
+  const parsed = parsedContent(content);
+  walk(typeof parsed === "string" && /^\s*[{[]/.test(parsed) ? valuesOfCut(parsed) : parsed);
   return words.join(" · ").slice(0, LINE_LENGTH);
 }

@@ -117,6 +117,11 @@ describe("rows as text", () => {
       "第一行 第二行 · 人名 · 0",
     );
     expect(oneLine("plain words")).toBe("plain words");
+    expect(
+      oneLine(
+        '{"messages": [{"role": "user", "content": "说说\\"年费\\""}, {"role": "assistant", "content": "好的，年',
+      ),
+    ).toBe('user · 说说"年费" · assistant · 好的，年');
     expect(pretty('{"a":1}')).toBe('{\n  "a": 1\n}');
   });
 });
