@@ -30,7 +30,7 @@ from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.web.guards import ACTOR, REFUSAL
 from tidemill.relay.app import RelayContext
 from tidemill.relay.ports import CallerLimits
-from tidemill.server.edge import App
+from tidemill.server.entry import App
 from tidemill.server.health import Checks
 from tidemill.server.usage_of_user import UsageOfUser
 
@@ -96,7 +96,13 @@ class Parts:
     @cached_property
     def meter(self) -> Meter:
         """The usage journal."""
-        return Meter(self.db, self.settings.data_dir / "journal")
+        gateway = self.settings.gateway
+        return Meter(
+            self.db,
+            self.settings.data_dir / "journal",
+            interval_s=gateway.journal_flush_s,
+            fsync=gateway.journal_fsync,
+        )
 
     @cached_property
     def identity(self) -> Identity:
