@@ -12,7 +12,7 @@ import pytest
 from msgspec import Struct
 
 from tests.fixtures.ports import free_port
-from tests.fixtures.processes import LOOPBACK_ONLY, TIDEMILL, Server, ServerFactory
+from tests.fixtures.processes import LOOPBACK_ONLY, TIDEMILL, Child, Server, ServerFactory
 
 
 class Answer(Struct):
@@ -236,3 +236,35 @@ def test_init_writes_a_settings_file_that_serves(make_server: ServerFactory) -> 
     again = server.run("init", "mine.yaml")
     assert again.returncode == 1
     assert "exists already" in again.stderr
+
+
+def test_it_is_alive_before_it_is_ready(make_server: ServerFactory) -> None:
+    server = make_server()
+    server.child = Child([TIDEMILL, "serve"], server.data_dir.parent, server.environment)
+    seen: list[tuple[int, int]] = []
+    while not seen or seen[-1] != (200, 200):
+        try:
+            seen.append((ask(server, "/healthz").status, ask(server, "/startupz").status))
+        except (urllib.error.URLError, ConnectionError):
+            assert server.child.process.poll() is None
+    assert seen[0] == (200, 503)
+    assert set(seen) == {(200, 503), (200, 200)}
+
+
+def test_a_signal_during_the_start_ends_it_in_order(make_server: ServerFactory) -> None:
+    server = make_server()
+    server.child = Child([TIDEMILL, "serve"], server.data_dir.parent, server.environment)
+    alive = False
+    while not alive:
+        try:
+            alive = ask(server, "/healthz").status == 200
+        except (urllib.error.URLError, ConnectionError):
+            assert server.child.process.poll() is None
+    assert server.stop() == 0
+
+
+def test_a_start_that_cannot_be_ends_with_its_sentence(make_server: ServerFactory) -> None:
+    refused = make_server({"TIDEMILL_ADMIN__PASSWORD": "short"}).run("serve")
+    assert refused.returncode == 1
+    assert "admin.password" in refused.stderr
+    assert "is ready" not in refused.stdout

@@ -1,10 +1,10 @@
 """The outermost ASGI application: what every request meets first.
 
 It gives the request its id and its caller, decides which surface answers, adds the headers that a browser needs to be
-safe, and counts. Liveness is answered right here, so that it needs nothing else to work.
+safe, and counts. (Liveness is answered before it, in ``entry``.)
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tidemill.kernel import clock
@@ -16,17 +16,12 @@ from tidemill.platform.telemetry.metrics import http_requests, http_seconds
 from tidemill.platform.web.guards import ACTOR, REFUSAL
 from tidemill.server.addresses import AddressReader
 from tidemill.server.cors import Cors
+from tidemill.server.entry import App, Receive, Scope, Send
 
 log = get_logger("tidemill.http")
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_ALIVE = frozenset({"/healthz", "/livez"})
-_QUIET = _ALIVE | {"/readyz", "/metrics", "/startupz"}
+_QUIET = frozenset({"/readyz", "/metrics", "/startupz"})
 _SECURITY_HEADERS: Sequence[tuple[bytes, bytes]] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -72,9 +67,6 @@ class Edge:
             await _refuse(scope, receive, send)
             return
         path: str = scope["path"]
-        if path in _ALIVE:
-            await _answer(send, 200, b'{"status":"ok"}')
-            return
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         client = self._addresses.client(scope, headers)
         identifier = _given_request_id(headers) or uuid7()

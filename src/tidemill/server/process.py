@@ -11,15 +11,19 @@ import socket
 import sys
 from collections.abc import Callable, Generator
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from tidemill.kernel.errors import BadInput, Unavailable
-from tidemill.platform.db import migrate
 from tidemill.platform.settings import Settings
+from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import configure_logs, get_logger
+from tidemill.server.entry import Entry
 from tidemill.server.lock import ServerLock
-from tidemill.server.wiring import Runtime
+
+if TYPE_CHECKING:
+    from tidemill.server.wiring import Runtime
 
 log = get_logger(__name__)
 
@@ -36,14 +40,14 @@ class PortTaken(Unavailable):
 
 
 class _Server(uvicorn.Server):
-    """Tells the runtime that the end has begun, before uvicorn waits for open answers.
+    """Tells the product that the end has begun, before uvicorn waits for open answers.
 
     uvicorn raises a signal again after it has shut down, which would skip what we still have to put away.
     """
 
-    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], object]) -> None:
         super().__init__(config)
-        self._runtime = runtime
+        self.on_exit = on_exit
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -55,7 +59,7 @@ class _Server(uvicorn.Server):
             loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._runtime.begin_drain()
+        self.on_exit()
         super().handle_exit(sig, frame)
 
 
@@ -67,39 +71,78 @@ def serve(settings: Settings) -> None:
     lock = ServerLock(settings.data_dir)
     lock.take()
     listener = _listen(settings.server.host, settings.server.port)
-    migrate.upgrade(settings.database_url)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, listener))
     lock.release()
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
-    runtime = Runtime(settings)
-    await runtime.start()
+    """Answer for being alive from the first moment, and for everything else once the parts have started."""
+    entry, owner = Entry(), TaskOwner()
+    starting = owner.spawn("server.start", _started(settings))
+    server = _Server(_config(entry, settings), on_exit=starting.cancel)
+    serving = owner.spawn("server.serve", server.serve(sockets=[listener]))
+    await asyncio.wait([starting])
+    if starting.cancelled() or starting.exception() is not None:
+        server.should_exit = True
+        await serving
+        with contextlib.suppress(asyncio.CancelledError):  # a signal came during the start: that is an end in order
+            starting.result()
+        return
+    runtime = starting.result()
+    server.on_exit = runtime.begin_drain
+    entry.open(runtime.application)
+    _announce(settings, listener)
     try:
-        config = uvicorn.Config(
-            runtime.application,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=True,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=max(1, round(settings.server.drain_s)),
-        )
-        host, port = listener.getsockname()[:2]
-        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        sys.stdout.write(f"tidemill is ready: {address}\n")
-        sys.stdout.flush()
-        log.info("server.started", address=address, data_dir=str(settings.data_dir.absolute()))
-        await _Server(config, runtime).serve(sockets=[listener])
+        await serving
     finally:
         await runtime.stop()
     log.info("server.stopped")
+
+
+async def _started(settings: Settings) -> "Runtime":
+    """Return the product, built and started; what was started of one that cannot be is put away again."""
+    runtime = await asyncio.to_thread(_build, settings)
+    try:
+        await runtime.start()
+    except BaseException:
+        await runtime.stop()
+        raise
+    return runtime
+
+
+def _build(settings: Settings) -> "Runtime":
+    """Import the product and bring the schema up, beside the loop; both take their time."""
+    from tidemill.platform.db import migrate  # noqa: PLC0415 - loaded while the loop already answers
+    from tidemill.server.wiring import Runtime  # noqa: PLC0415 - as above
+
+    migrate.upgrade(settings.database_url)
+    return Runtime(settings)
+
+
+def _config(entry: Entry, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        entry,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(settings.server.drain_s)),
+    )
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    sys.stdout.write(f"tidemill is ready: {address}\n")
+    sys.stdout.flush()
+    log.info("server.started", address=address, data_dir=str(settings.data_dir.absolute()))
 
 
 def _listen(host: str, port: int) -> socket.socket:

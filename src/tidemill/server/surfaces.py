@@ -15,7 +15,7 @@ from tidemill.localmodels.routes import HANDLERS as LOCAL_MODELS
 from tidemill.metering.routes import HANDLERS as USAGE
 from tidemill.relay.routes import HANDLERS as RELAY
 from tidemill.server.docs import docs
-from tidemill.server.edge import App
+from tidemill.server.entry import App
 from tidemill.server.health import HANDLERS as HEALTH
 from tidemill.server.parts import Parts
 

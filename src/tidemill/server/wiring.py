@@ -24,7 +24,8 @@ from tidemill.server.addresses import AddressReader
 from tidemill.server.api import build_api
 from tidemill.server.console import Console
 from tidemill.server.cors import Cors
-from tidemill.server.edge import App, Edge
+from tidemill.server.edge import Edge
+from tidemill.server.entry import App
 from tidemill.server.parts import Parts
 
 _DAY_S = 24 * 3600

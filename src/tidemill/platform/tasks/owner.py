@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from tidemill.kernel.errors import TidemillError
 from tidemill.platform.telemetry.logs import get_logger
 
 T = TypeVar("T")
@@ -34,7 +35,11 @@ class TaskOwner:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, TidemillError):
+            log.warning("task.failed", task=task.get_name(), error=str(error))
+        else:
             log.error("task.failed", task=task.get_name(), exc_info=error)
 
     async def drain(self, timeout_s: float) -> None:
