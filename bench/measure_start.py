@@ -30,9 +30,10 @@ SHOWN_IMPORTS = 12
 
 
 class Start(NamedTuple):
-    """One start: seconds from ``exec`` to the first answer, processor seconds until then, and the process."""
+    """One start: seconds from ``exec`` to the first answer and until ready, processor seconds until then."""
 
     seconds: float
+    ready_s: float
     cpu_s: float
     process: psutil.Process
 
@@ -41,28 +42,30 @@ class Start(NamedTuple):
 def started(
     command: list[str], port: int, environment: dict[str, str], stderr: int | IO[str] = subprocess.DEVNULL
 ) -> Generator[Start]:
-    """Start a server, wait until ``/healthz`` answers, and end it at the end."""
+    """Start a server, wait until it answers and until it is ready, and end it at the end."""
     begun = time.perf_counter()
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr) as running:
         try:
-            while not answers(port):
-                if running.poll() is not None or time.perf_counter() - begun > PATIENCE_S:
-                    raise RuntimeError(f"{' '.join(command)} did not start")
-                time.sleep(0.002)
-            seconds = time.perf_counter() - begun
+            moments: list[float] = []
+            for path in ("/healthz", "/startupz"):
+                while not answers(port, path):
+                    if running.poll() is not None or time.perf_counter() - begun > PATIENCE_S:
+                        raise RuntimeError(f"{' '.join(command)} did not start")
+                    time.sleep(0.002)
+                moments.append(time.perf_counter() - begun)
             process = psutil.Process(running.pid)
             spent = process.cpu_times()
-            yield Start(seconds, spent.user + spent.system, process)
+            yield Start(moments[0], moments[1], spent.user + spent.system, process)
         finally:
             running.terminate()
             running.wait(PATIENCE_S)
 
 
-def answers(port: int) -> bool:
-    """Ask ``/healthz`` once."""
+def answers(port: int, path: str) -> bool:
+    """Ask ``path`` once."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK
     except OSError:
         return False
@@ -119,6 +122,7 @@ def measure() -> list[Figure]:
         environment = clean_environment({"TIDEMILL_SERVER__DATA_DIR": folder, "TIDEMILL_SERVER__PORT": str(port)})
         imports = import_table(port, environment)
     seconds, second_samples = median_of(start.seconds for start in ours)
+    ready, ready_samples = median_of(start.ready_s for start in ours)
     spent, spent_samples = median_of(start.cpu_s for start in ours)
     return [
         Figure(
@@ -130,6 +134,14 @@ def measure() -> list[Figure]:
             baseline_name="bare uvicorn",
             limit=START_LIMIT_S,
             note=imports,
+        ),
+        Figure(
+            name="second start until ready",
+            value=ready,
+            unit="s",
+            samples=ready_samples,
+            baseline=median_of(start.ready_s for start in bare)[0],
+            baseline_name="bare uvicorn",
         ),
         Figure(
             name="processor time of a start",
