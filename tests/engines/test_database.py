@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, delete, func, insert, select, text
 
 from tidemill.platform.db import Database, IntegrityError, JsonText, UtcTime, insert_or_nothing, open_database, upsert
+from tidemill.platform.db.bells import change_seq
 
 DEADLINE_S = 10.0
 thing = Table(
@@ -177,3 +178,11 @@ async def test_another_process_hears_the_bell(database_url: str) -> None:
         await ours.close()
         await theirs.close()
     assert heard.is_set()
+
+
+async def test_every_change_of_a_topic_is_counted(database: Database) -> None:
+    for _ in range(3):
+        async with database.write() as w:
+            w.changed("things")
+    async with database.read() as r:
+        assert await r.scalar(select(change_seq.c.seq).where(change_seq.c.topic == "things")) == 3

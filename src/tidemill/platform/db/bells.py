@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from sqlalchemy import BigInteger, Column, Table, Text
+from sqlalchemy import BigInteger, Column, Executable, Table, Text
 
-from tidemill.platform.db.columns import metadata
+from tidemill.platform.db.columns import metadata, upsert
 
 change_seq = Table(
     "change_seq",
@@ -13,6 +13,12 @@ change_seq = Table(
     Column("topic", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
 )
+
+
+def bumped(topic: str) -> Executable:
+    """Return the statement that counts one more change of ``topic`` and answers the count."""
+    values, update = {"topic": topic, "seq": 1}, {"seq": change_seq.c.seq + 1}
+    return upsert(change_seq, ["topic"], values, update).returning(change_seq.c.seq)
 
 
 class Bells:

@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from tidemill.kernel import clock
 from tidemill.kernel.errors import StorageFull
-from tidemill.platform.db.bells import Bells
+from tidemill.platform.db.bells import Bells, bumped
 from tidemill.platform.db.port import Dialect, Parameters, Reader, Row, Writer
 
 T = TypeVar("T")
@@ -119,7 +119,9 @@ class PostgresDatabase:
             async with self._engine.begin() as connection:
                 writer = _Writer(connection)
                 yield writer
+                # In one order, so that two writers of the same topics cannot wait for each other.
                 for topic in sorted(writer.topics):
+                    await connection.execute(bumped(topic))
                     await connection.execute(
                         text("SELECT pg_notify(:channel, :payload)"),
                         {"channel": CHANNEL, "payload": f"{self._process} {topic}"},

@@ -18,8 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from tidemill.kernel import clock
 from tidemill.kernel.errors import StorageFull, Unavailable
-from tidemill.platform.db.bells import Bells, change_seq
-from tidemill.platform.db.columns import upsert
+from tidemill.platform.db.bells import Bells, bumped, change_seq
 from tidemill.platform.db.port import Dialect, Parameters, Reader, Row, Writer
 
 T = TypeVar("T")
@@ -191,10 +190,7 @@ class SqliteDatabase:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             seqs: dict[str, int] = {}
             for topic in topics:
-                stmt = upsert(
-                    change_seq, ["topic"], {"topic": topic, "seq": 1}, {"seq": change_seq.c.seq + 1}
-                ).returning(change_seq.c.seq)
-                seqs[topic] = connection.execute(stmt).scalar_one()
+                seqs[topic] = connection.execute(bumped(topic)).scalar_one()
             connection.commit()
             return seqs
 
