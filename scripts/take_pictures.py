@@ -42,6 +42,8 @@ async def walk(context: BrowserContext, url: str, username: str, password: str, 
     page = await context.new_page()
     await page.goto(url)
     await shoot(page, "sign-in", lang)
+    await page.goto(f"{url}/register")
+    await shoot(page, "register", lang)
     answer = await page.request.post(
         f"{url}/api/v1/auth/login", data={"username": username, "password": password}, headers={"X-Tidemill": "1"}
     )
