@@ -153,6 +153,7 @@ class Identity:
             if await self._second_look.has_news(found):
                 found = ask()
         except Exception as error:
+            # A fallback beside the snapshot: with the database away, what memory knows still decides.
             log.warning("identity.second_look_failed", exc_info=error)
         if isinstance(found, AuthFailure) and found.may_be_news:
             self.authenticator.report(found, client_ip)
@@ -186,6 +187,7 @@ class Identity:
             try:
                 await self._books.flush()
             except Exception as error:
+                # The edge of a background loop: what could not be written was given back and goes with the next.
                 log.warning("identity.books_not_written", exc_info=error)
 
 
