@@ -11,10 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -106,10 +106,10 @@ async def paced(port: int, data: bytes) -> list[float]:
     return taken
 
 
-def spent_us(target: Target, work: object, divisor: int) -> float:
+def spent_us(target: Target, work: Coroutine[Any, Any, object], divisor: int) -> float:
     """Run ``work`` and return the server's processor time for it, microseconds over ``divisor``."""
     before = target.process.cpu_times()
-    asyncio.run(work)  # type: ignore[arg-type]
+    asyncio.run(work)
     after = target.process.cpu_times()
     return (after.user + after.system - before.user - before.system) * 1e6 / divisor
 
