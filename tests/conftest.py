@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.fixtures.demo_model",
     "tests.fixtures.objects",
     "tests.fixtures.processes",
+    "tests.fixtures.valkey",
 ]
