@@ -12,21 +12,29 @@ from tidemill.kernel import clock
 from tidemill.kernel.actor import AdminScope, SystemReason, SystemScope, UserScope
 from tidemill.platform.db import Database
 from tidemill.platform.jobs import JobCancelled, JobContext, JobFailed, JobKind, JobYield
-from tidemill.platform.jobs.local import LocalJobs
+from tidemill.platform.jobs.database_transport import DatabaseTransport
+from tidemill.platform.jobs.engine import JobEngine
+from tidemill.platform.jobs.heartbeat import this_process
 from tidemill.platform.jobs.tables import job, job_event
 
 SYSTEM = SystemScope(SystemReason.JOBS)
 DEADLINE_S = 20.0
-Start = Callable[..., Awaitable[LocalJobs]]
+Start = Callable[..., Awaitable[JobEngine]]
 
 
 @pytest.fixture
 async def start(database: Database) -> AsyncIterator[Start]:
-    engines: list[LocalJobs] = []
+    engines: list[JobEngine] = []
 
-    async def build(handler: Callable[[JobContext], Awaitable[None]], **options: Any) -> LocalJobs:
-        engine = LocalJobs(database, alone=bool(options.pop("alone", False)))
+    async def build(handler: Callable[[JobContext], Awaitable[None]], **options: Any) -> JobEngine:
+        engine = JobEngine(
+            database,
+            DatabaseTransport("database"),
+            alone=bool(options.pop("alone", False)),
+            worker=this_process(["worker"]),
+        )
         engine.register(JobKind(type="work", handler=handler, **options))
+        await engine.open()
         await engine.start()
         engines.append(engine)
         return engine
@@ -36,7 +44,7 @@ async def start(database: Database) -> AsyncIterator[Start]:
         await engine.drain(0)
 
 
-async def enqueue(engine: LocalJobs, **options: Any) -> str:
+async def enqueue(engine: JobEngine, **options: Any) -> str:
     async with engine.db.write() as w:
         return await engine.enqueue(w, SYSTEM, "work", {"n": 1}, user_id=7, **options)
 

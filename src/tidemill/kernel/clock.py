@@ -21,6 +21,11 @@ def monotonic() -> float:
     return time.monotonic() + _shift.total_seconds()
 
 
+def shift() -> timedelta:
+    """Return by how much the clocks are moved: not at all outside tests."""
+    return _shift
+
+
 @contextmanager
 def shifted(seconds: float) -> Generator[None]:
     """Move both clocks by ``seconds`` inside the block (for tests of expiry and back-off)."""

@@ -22,8 +22,9 @@ from tidemill.platform.blobs import Blobs, open_blobs
 from tidemill.platform.cache import Cache, MemoryCache
 from tidemill.platform.db import Database, open_database
 from tidemill.platform.events import EventBus, MemoryEvents
-from tidemill.platform.jobs import Jobs
-from tidemill.platform.jobs.local import LocalJobs
+from tidemill.platform.jobs.engine import JobEngine
+from tidemill.platform.jobs.engines import open_transport
+from tidemill.platform.jobs.heartbeat import this_process
 from tidemill.platform.secrets import Keyring, Purpose, SecretBox, load_keyring
 from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
@@ -66,9 +67,17 @@ class Parts:
         return MemoryCache()
 
     @cached_property
-    def jobs(self) -> Jobs:
+    def jobs(self) -> JobEngine:
         """The job engine. Nobody else runs jobs of a SQLite file whose data directory we hold the lock of."""
-        return LocalJobs(self.db, alone=self.db.dialect == "sqlite")
+        url = self.settings.database_url
+        return JobEngine(
+            self.db,
+            open_transport(self.settings.queue.url, url),
+            alone=self.db.dialect == "sqlite",
+            worker=this_process(self.settings.server.roles),
+            beat_database=lambda: open_database(url, pool_size=1),
+            events=self.events,
+        )
 
     @cached_property
     def keyring(self) -> Keyring:

@@ -73,6 +73,7 @@ class Runtime(Parts):
         await self.relay_context.adopt_environment(os.environ)
         # Who enqueues a job must know its type, also where none is run.
         register_generation(self.jobs, self.mill)
+        await self.jobs.open()
         if "worker" in self.settings.server.roles:
             await self.jobs.start()
             await recover_generation(self.tasks)

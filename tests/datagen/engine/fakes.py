@@ -22,7 +22,9 @@ from tidemill.datagen.task_types import TaskType, load_types
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor, Scope
 from tidemill.platform.db import Database, Reader
-from tidemill.platform.jobs.local import LocalJobs
+from tidemill.platform.jobs.database_transport import DatabaseTransport
+from tidemill.platform.jobs.engine import JobEngine
+from tidemill.platform.jobs.heartbeat import this_process
 from tidemill.platform.settings.groups.datagen import DatagenSettings
 from tidemill.relay.contracts import Call, Completion, ModelView, ServiceView, TokenUsage
 
@@ -184,7 +186,7 @@ class Installation:
         self.relay = relay or FakeRelay()
         self.samples = FakeSamples(samples)
         self.settings = settings or DatagenSettings(commit_window_ms=2)
-        self.jobs = LocalJobs(db, alone=True)
+        self.jobs = JobEngine(db, DatabaseTransport("local"), alone=True, worker=this_process(["worker"]))
         self.mill = self.new_mill()
         self.service = TaskService(
             db=db,

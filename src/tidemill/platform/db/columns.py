@@ -5,9 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import DateTime, Dialect, MetaData, Table, Text
+from sqlalchemy import DateTime, Dialect, Interval, MetaData, Table, Text, bindparam
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from tidemill.kernel import clock
 
 metadata = MetaData(
     naming_convention={
@@ -77,3 +82,27 @@ def upsert(
     Both databases share this syntax (SQLite took it from PostgreSQL), so one construct serves both.
     """
     return postgresql.insert(table).values(**values).on_conflict_do_update(index_elements=list(keys), set_=dict(update))
+
+
+class db_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function that it is
+    """The database's own clock, for what several machines judge: leases and due times.
+
+    SQLite has one machine, so there it is ours. Tests that shift our clock shift this one.
+    """
+
+    type = UtcTime()
+    inherit_cache = True
+
+
+@compiles(db_now)
+def _our_now(element: db_now, compiler: SQLCompiler, **options: Any) -> str:
+    del element
+    ours = bindparam("our_now", unique=True, callable_=clock.now, type_=UtcTime())
+    return str(compiler.process(ours, **options))
+
+
+@compiles(db_now, "postgresql")
+def _its_now(element: db_now, compiler: SQLCompiler, **options: Any) -> str:
+    del element
+    shift = bindparam("clock_shift", unique=True, callable_=clock.shift, type_=Interval())
+    return f"(now() + {compiler.process(shift, **options)})"

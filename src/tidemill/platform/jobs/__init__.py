@@ -6,8 +6,9 @@ from tidemill.platform.jobs.port import (
     JobContext,
     JobFailed,
     JobKind,
+    JobRetry,
     Jobs,
     JobYield,
 )
 
-__all__ = ["Handler", "JobCancelled", "JobContext", "JobFailed", "JobKind", "JobYield", "Jobs"]
+__all__ = ["Handler", "JobCancelled", "JobContext", "JobFailed", "JobKind", "JobRetry", "JobYield", "Jobs"]

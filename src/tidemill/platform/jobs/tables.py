@@ -52,6 +52,8 @@ job = Table(
     Column("cancel_by", Integer, nullable=True),
     Column("schedule_id", String(36), nullable=True),
     Column("request_id", String(64), nullable=True),
+    # The number of its last line in job_event.
+    Column("event_seq", Integer, nullable=False, server_default="0"),
 )
 # One live or ended job an owner, type and key; a cancelled one makes room for another.
 _LIVE_KEY = text("idem_key IS NOT NULL AND state <> 'cancelled'")
@@ -65,7 +67,15 @@ Index(
     postgresql_where=_LIVE_KEY,
 )
 _WAITING = text("state IN ('queued', 'retry_wait')")
-Index("ix_job_due", job.c.priority.desc(), job.c.run_at, job.c.id, sqlite_where=_WAITING, postgresql_where=_WAITING)
+Index(
+    "ix_job_due",
+    job.c.type,
+    job.c.priority.desc(),
+    job.c.run_at,
+    job.c.id,
+    sqlite_where=_WAITING,
+    postgresql_where=_WAITING,
+)
 Index("ix_job_waiting", job.c.queue, job.c.user_id, job.c.run_at, sqlite_where=_WAITING, postgresql_where=_WAITING)
 _RUNNING = text("state = 'running'")
 Index("ix_job_running", job.c.lease_owner, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
@@ -132,6 +142,8 @@ worker = Table(
     metadata,
     Column("id", String(36), primary_key=True),
     Column("host", String(255), nullable=False),
+    # Where its process id means something: machine, boot and process-id namespace.
+    Column("node", String(100), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("version", String(40), nullable=False),
     Column("roles", JsonText, nullable=False),

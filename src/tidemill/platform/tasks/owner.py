@@ -5,9 +5,10 @@ each one until it ends, logs what it died of, and at the end waits for all of th
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from tidemill.kernel import clock
 from tidemill.kernel.errors import TidemillError
 from tidemill.platform.telemetry.logs import get_logger
 
@@ -56,3 +57,24 @@ class TaskOwner:
     async def cancel(self) -> None:
         """Cancel every task and wait until all have ended."""
         await self.drain(0)
+
+
+async def steadily(name: str, work: Callable[[], Awaitable[object]], every_s: float) -> None:
+    """Do ``work`` again and again with pauses of ``every_s`` between, whatever becomes of one round.
+
+    A failure is logged once an outage, with how long it lasted when it is over; meanwhile rounds are at least a second
+    apart.
+    """
+    failed_at_s: float | None = None
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            if failed_at_s is None:
+                failed_at_s = clock.monotonic()
+                log.warning("task.round_failed", task=name, exc_info=error)
+        else:
+            if failed_at_s is not None:
+                log.info("task.round_recovered", task=name, after_s=round(clock.monotonic() - failed_at_s, 1))
+                failed_at_s = None
+        await asyncio.sleep(every_s if failed_at_s is None else max(every_s, 1.0))

@@ -26,8 +26,21 @@ def upgrade() -> None:
     op.add_column("job", sa.Column("cancel_by", sa.Integer))
     op.add_column("job", sa.Column("schedule_id", sa.String(36)))
     op.add_column("job", sa.Column("request_id", sa.String(64)))
+    # The number of its last line in job_event.
+    op.add_column("job", sa.Column("event_seq", sa.Integer, nullable=False, server_default="0"))
+    op.execute(
+        "UPDATE job SET event_seq = coalesce((SELECT max(seq) FROM job_event WHERE job_event.job_id = job.id), 0)"
+    )
     op.drop_index("ix_job_lease", "job")
     op.drop_column("job", "lease_until")
+    op.drop_index("ix_job_due", "job")
+    op.create_index(
+        "ix_job_due",
+        "job",
+        ["type", sa.text("priority DESC"), "run_at", "id"],
+        sqlite_where=_WAITING,
+        postgresql_where=_WAITING,
+    )
     op.create_index("ix_job_running", "job", ["lease_owner"], sqlite_where=_RUNNING, postgresql_where=_RUNNING)
     op.drop_index("uq_job_type_idem_key", "job")
     op.create_index(
@@ -79,6 +92,7 @@ def upgrade() -> None:
         "worker",
         sa.Column("id", sa.String(36), primary_key=True),
         sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("node", sa.String(100), nullable=False),
         sa.Column("pid", sa.Integer, nullable=False),
         sa.Column("version", sa.String(40), nullable=False),
         sa.Column("roles", JsonText, nullable=False),
@@ -112,5 +126,13 @@ def downgrade() -> None:
     op.drop_index("ix_job_running", "job")
     op.add_column("job", sa.Column("lease_until", UtcTime))
     op.create_index("ix_job_lease", "job", ["lease_until"], sqlite_where=_RUNNING, postgresql_where=_RUNNING)
-    for column in ("request_id", "schedule_id", "cancel_by", "publish_count", "published_at"):
+    op.drop_index("ix_job_due", "job")
+    op.create_index(
+        "ix_job_due",
+        "job",
+        [sa.text("priority DESC"), "run_at", "id"],
+        sqlite_where=_WAITING,
+        postgresql_where=_WAITING,
+    )
+    for column in ("event_seq", "request_id", "schedule_id", "cancel_by", "publish_count", "published_at"):
         op.drop_column("job", column)
