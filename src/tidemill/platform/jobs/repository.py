@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_on_conflict
 
 from tidemill.kernel.actor import Scope, owner_filter
 from tidemill.kernel.ids import uuid7
@@ -118,9 +119,7 @@ async def add(w: Writer, scope: Scope, new: NewJob) -> Enqueued:
 
 
 def _insert_or_nothing() -> Any:
-    from sqlalchemy.dialects.postgresql import insert as insert_on_conflict  # noqa: PLC0415 - both dialects share it
-
-    return insert_on_conflict(job).on_conflict_do_nothing()
+    return insert_on_conflict(job).on_conflict_do_nothing()  # SQLite took the clause from PostgreSQL
 
 
 async def _with_key(r: Reader, new: NewJob) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from tidemill.platform.db import Database
-from tidemill.platform.jobs import desk, metrics, repository
+from tidemill.platform.jobs import metrics, repository, repository_desk
 from tidemill.platform.jobs.heartbeat import is_gone, node
 from tidemill.platform.jobs.port import JobKind
 from tidemill.platform.jobs.rules import HEARTBEAT_S, after_crash
@@ -83,11 +83,11 @@ class Upkeep:
             await repository.forget_workers(w, SCOPE, FORGET_WORKERS)
         while True:
             async with self._db.write() as w:
-                removed = await desk.forget(w, SCOPE, limit=REAP_ROWS)
+                removed = await repository_desk.forget(w, SCOPE, limit=REAP_ROWS)
             if removed < REAP_ROWS:
                 return
 
     async def measure(self) -> None:
         """Take the queues' depths and ages for the metrics."""
         async with self._db.read() as r:
-            metrics.show(await desk.depths(r, SCOPE), self._transport.facts())
+            metrics.show(await repository_desk.depths(r, SCOPE), self._transport.facts())
