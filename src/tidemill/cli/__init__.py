@@ -8,9 +8,11 @@ import click
 from tidemill import __version__
 from tidemill.kernel.errors import TidemillError
 
-# Command -> the module that holds it, in the order of the help page.
+# Command -> the module that holds it (and its name there), in the order of the help page.
 COMMANDS = {
     "serve": "serve",
+    "worker": "worker:worker",
+    "scheduler": "worker:scheduler",
     "init": "init",
     "db": "db",
     "users": "users",
@@ -36,7 +38,8 @@ class _Lazy(click.Group):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command = importlib.import_module(f"tidemill.cli.{module}").command
+        file, _, name = module.partition(":")
+        command = getattr(importlib.import_module(f"tidemill.cli.{file}"), name or "command")
         return command if isinstance(command, click.Command) else None
 
 

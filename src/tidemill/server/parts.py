@@ -73,7 +73,7 @@ class Parts:
         return JobEngine(
             self.db,
             open_transport(self.settings.queue.url, url),
-            alone=self.db.dialect == "sqlite",
+            alone=self.db.dialect == "sqlite",  # the worker's lock is held
             worker=this_process(self.settings.server.roles),
             beat_database=lambda: open_database(url, pool_size=1),
             events=self.events,
@@ -138,7 +138,10 @@ class Parts:
     @cached_property
     def local_models(self) -> LocalModels:
         """The llama-server processes of this server."""
-        return LocalModels(self.settings, db=self.db)
+        if "api" in self.settings.server.roles:
+            return LocalModels(self.settings, db=self.db)
+        # The server of this data directory, if there is one, runs them; we use its instances or start our own.
+        return LocalModels(self.settings, borrow=True)
 
     @cached_property
     def relay_context(self) -> RelayContext:

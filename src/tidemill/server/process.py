@@ -21,13 +21,14 @@ from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import configure_logs, get_logger
 from tidemill.server.entry import Entry
-from tidemill.server.lock import ServerLock
+from tidemill.server.lock import ServerLock, WorkerLock
 
 if TYPE_CHECKING:
     from tidemill.server.wiring import Runtime
 
 log = get_logger(__name__)
 
+ROLES = frozenset({"api", "worker", "scheduler"})
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 
@@ -69,13 +70,48 @@ def serve(settings: Settings) -> None:
     configure_logs(settings.log.level, settings.log.format, settings.log.file)
     if settings.server.production_mode and not settings.auth.secret_key:
         raise BadInput.of("auth.secret_key", "must be set in production mode; `tidemill init` makes one")
-    lock = ServerLock(settings.data_dir)
-    lock.take()
+    locks = _locks(settings)
+    for lock in locks:
+        lock.take()
     gc.disable()  # imports leave next to nothing to collect; looking for it took a tenth of their time
-    listener = _listen(settings.server.host, settings.server.port)
+    serves = "api" in settings.server.roles
+    port = settings.server.port if serves else settings.server.health_port
+    listener = None if port is None else _listen(settings.server.host, port)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, listener))
-    lock.release()
+        runner.run(_work(settings) if listener is None else _serve(settings, listener))
+    for lock in locks:
+        lock.release()
+
+
+def _locks(settings: Settings) -> list[ServerLock | WorkerLock]:
+    roles, data_dir = settings.server.roles, settings.data_dir
+    unknown = sorted({*roles} - ROLES)
+    if unknown or not roles:
+        raise BadInput.of("server.roles", f"takes {', '.join(sorted(ROLES))}; not {', '.join(unknown) or 'none'}")
+    locks: list[ServerLock | WorkerLock] = [ServerLock(data_dir)] if "api" in roles else []
+    if "worker" in roles and settings.database_url.startswith("sqlite"):
+        locks.append(WorkerLock(data_dir))
+    return locks
+
+
+async def _work(settings: Settings) -> None:
+    """Run without a listener until a signal comes: a worker or a scheduler that nobody asks anything."""
+    stop, owner = asyncio.Event(), TaskOwner()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    starting, stopping = owner.spawn("server.start", _started(settings)), owner.spawn("server.stop", stop.wait())
+    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait([starting])
+        return
+    runtime = starting.result()
+    _say(f"tidemill is ready: {' and '.join(settings.server.roles)}")
+    log.info("server.started", roles=settings.server.roles, data_dir=str(settings.data_dir.absolute()))
+    await stopping
+    await runtime.stop()
+    log.info("server.stopped")
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
@@ -154,9 +190,13 @@ def _config(entry: Entry, settings: Settings) -> uvicorn.Config:
 def _announce(settings: Settings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    sys.stdout.write(f"tidemill is ready: {address}\n")
-    sys.stdout.flush()
+    _say(f"tidemill is ready: {address}")
     log.info("server.started", address=address, data_dir=str(settings.data_dir.absolute()))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -41,7 +41,10 @@ class Runtime(Parts):
 
     @cached_property
     def application(self) -> App:
-        """What the server serves."""
+        """What the process serves: everything, or without the api role what operators ask."""
+        if "api" not in self.settings.server.roles:
+            services = {"settings": lambda: self.settings, "checks": lambda: self.checks}
+            return cast("App", build_api(surfaces.HEALTH, services, self.settings))
         return Edge(
             surfaces.mounts(cast("App", self.api), self.relay_app),
             Console(),
@@ -63,18 +66,22 @@ class Runtime(Parts):
         return found
 
     async def start(self) -> None:
-        """Start every part, in the order in which they need one another."""
+        """Start every part that this process's roles need, in the order in which they need one another."""
+        roles = self.settings.server.roles
         self.background.spawn("db.watch", self.db.watch())
         await self.identity.start(self.background)
-        await self.identity.ensure_first_administrator(self.settings.admin, _say)
+        if "api" in roles:
+            await self.identity.ensure_first_administrator(self.settings.admin, _say)
         self.meter.start()
-        await self.local_models.start_up()
-        await self.relay_context.start()
-        await self.relay_context.adopt_environment(os.environ)
+        if roles != ("scheduler",):
+            await self.local_models.start_up()
+            await self.relay_context.start()
+        if "api" in roles:
+            await self.relay_context.adopt_environment(os.environ)
         # Who enqueues a job must know its type, also where none is run.
         register_generation(self.jobs, self.mill)
         await self.jobs.open()
-        if "worker" in self.settings.server.roles:
+        if "worker" in roles:
             await self.jobs.start()
             await recover_generation(self.tasks)
             self.background.spawn("samples.sweep", self._sweep_daily())

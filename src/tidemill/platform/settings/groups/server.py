@@ -18,6 +18,13 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Doc(zh="本进程承担的角色：api、worker、scheduler", en="Roles of this process: api, worker, scheduler."),
     ] = ("api", "worker", "scheduler")
+    health_port: Annotated[
+        int | None,
+        Doc(
+            zh="不含 api 角色的进程在此端口应答 /healthz、/readyz、/startupz 与 /metrics；缺省则不监听",
+            en="Port on which a process without the api role answers /healthz, /readyz, /startupz and /metrics.",
+        ),
+    ] = None
     public_url: Annotated[
         str | None,
         Doc(zh="对外地址，用于回调和链接", en="Address under which others reach us, for callbacks and links."),
