@@ -4,9 +4,9 @@ Loaded only when the database URL names PostgreSQL: the asyncio extension brings
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -18,24 +18,11 @@ from sqlalchemy.pool import NullPool
 from tidemill.kernel import clock
 from tidemill.kernel.errors import StorageFull
 from tidemill.platform.db.bells import Bells, bumped
+from tidemill.platform.db.listening import connect, failures
 from tidemill.platform.db.port import Dialect, Parameters, Reader, Row, Writer
 
 T = TypeVar("T")
 
-
-class _Listener(Protocol):
-    """The part of an asyncpg connection that listening needs (the package ships no full types)."""
-
-    async def add_listener(self, channel: str, callback: Callable[[object, int, str, object], None]) -> None: ...
-
-    async def execute(self, query: str) -> str: ...
-
-    def is_closed(self) -> bool: ...
-
-    async def close(self, *, timeout: float) -> None: ...  # noqa: ASYNC109 - asyncpg's own parameter
-
-
-_Connect = Callable[[str], Awaitable[_Listener]]
 
 CHANNEL = "tidemill_changes"
 POOL_SIZE = 10
@@ -95,7 +82,7 @@ class PostgresDatabase:
     dialect: Dialect = "postgresql"
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
-        self._url = urlunsplit(("postgresql", *urlsplit(url)[1:]))
+        self._url = url
         self._engine = create_async_engine(
             _driver_url(url),
             pool_size=pool_size,
@@ -140,12 +127,9 @@ class PostgresDatabase:
 
     async def watch(self) -> None:
         """LISTEN on a connection of its own; after a gap every topic rings, since notices may have been missed."""
-        import asyncpg  # noqa: PLC0415 - loaded on first use
-
         first = True
         while True:
             try:
-                connect = cast("_Connect", asyncpg.connect)  # pyright: ignore[reportUnknownMemberType] - no types
                 connection = await connect(self._url)
                 try:
                     await connection.add_listener(CHANNEL, self._heard)
@@ -157,7 +141,7 @@ class PostgresDatabase:
                         await connection.execute("SELECT 1")
                 finally:
                     await connection.close(timeout=1)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            except failures():
                 await asyncio.sleep(RECONNECT_S)
 
     def _heard(self, connection: object, pid: int, channel: str, payload: object) -> None:
