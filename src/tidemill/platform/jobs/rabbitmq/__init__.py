@@ -1,1 +1,5 @@
-"""RabbitMQ as carrier of tickets. ``transport`` is what wiring constructs; the client library loads when it connects."""
+"""RabbitMQ as carrier of tickets. Importing it is cheap: the client library loads when the first connection opens."""
+
+from tidemill.platform.jobs.rabbitmq.transport import RabbitMqTransport
+
+__all__ = ["RabbitMqTransport"]

@@ -5,7 +5,7 @@ When a connection dies, the library ends pending calls with whatever it has: its
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
 from aio_pika import exceptions
@@ -30,6 +30,18 @@ async def answer(call: Awaitable[T], timeout_s: float) -> T:
     if isinstance(result, exceptions.DeliveryError) or not isinstance(result, _LOST):
         raise result
     raise failure(result, timeout_s) from result
+
+
+async def answers(calls: Iterable[Awaitable[object]]) -> list[bool]:
+    """Await many calls at once, each with a time limit of its own; True where one succeeded.
+
+    Raises what is neither a lost connection nor a refused message.
+    """
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, _LOST):
+            raise result
+    return [not isinstance(result, BaseException) for result in results]
 
 
 def failure(error: BaseException, timeout_s: float = 0) -> BrokerAway:

@@ -1,0 +1,68 @@
+"""Markers of dead jobs, kept where the server's own tools show dead letters. The rows are the truth."""
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.kernel import clock
+from tidemill.platform.jobs.rabbitmq import letters
+from tidemill.platform.jobs.rabbitmq.answers import answer, answers
+from tidemill.platform.jobs.rabbitmq.link import CALL_S, Letter, Link
+from tidemill.platform.jobs.rabbitmq.topology import Topology, key
+from tidemill.platform.jobs.transport import StillDead, Ticket
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+
+BATCH = 200
+
+
+async def bury(link: Link, topology: Topology, ticket: Ticket, reason: str) -> bool:
+    """Leave a marker; True when the server has confirmed to keep it."""
+    headers = {"reason": reason, "died-at": clock.now()}
+    letter = Letter(topology.dead_letters, key(ticket.queue), letters.encode(ticket), ticket.name, headers)
+    return (await link.send([letter])) == [True]
+
+
+async def settle(link: Link, topology: Topology, still_dead: StillDead) -> int:
+    """Walk all markers once and remove those of jobs that are dead no more; returns how many.
+
+    A marker that stays is published again before the old one goes, so a walk that is cut short loses none. How many
+    there were at the start bounds the walk. Raises BrokerAway, and whatever ``still_dead`` raises.
+    """
+    left = (await link.count(topology.dead)).messages
+    channel = await link.channel()
+    try:
+        queue = await channel.get_queue(topology.dead, ensure=False)
+        settled = 0
+        while left > 0 and (batch := await _take(queue, min(left, BATCH))):
+            left -= len(batch)
+            settled += await _sort(link, topology, batch, still_dead)
+        return settled
+    finally:
+        # What was taken and not acknowledged goes back.
+        await answer(channel.close(), CALL_S)
+
+
+async def _take(queue: "AbstractQueue", count: int) -> "list[AbstractIncomingMessage]":
+    taken: list[AbstractIncomingMessage] = []
+    while len(taken) < count and (message := await answer(queue.get(fail=False), CALL_S)) is not None:
+        taken.append(message)
+    return taken
+
+
+async def _sort(link: Link, topology: Topology, batch: "list[AbstractIncomingMessage]", still_dead: StillDead) -> int:
+    tickets = [letters.decode(message.body) for message in batch]
+    dead = await still_dead(sorted({ticket.job_id for ticket in tickets if ticket is not None}))
+    over: list[AbstractIncomingMessage] = []
+    staying: list[AbstractIncomingMessage] = []
+    for message, ticket in zip(batch, tickets, strict=True):
+        # What we did not write is not ours to remove.
+        (staying if ticket is None or ticket.job_id in dead else over).append(message)
+    kept = await link.send([_again(topology, message) for message in staying])
+    safe = [message for message, is_kept in zip(staying, kept, strict=True) if is_kept]
+    done = await answers([message.ack() for message in (*over, *safe)])
+    return sum(done[: len(over)])
+
+
+def _again(topology: Topology, message: "AbstractIncomingMessage") -> Letter:
+    headers: dict[str, Any] = dict(message.headers)
+    return Letter(topology.dead_letters, message.routing_key or "", message.body, message.message_id or "", headers)
