@@ -1,4 +1,8 @@
-"""What a cache promises: a value for a while, and counters that are exact among those who share it."""
+"""What a cache promises: a value for a while, and counters that are exact among those who share it.
+
+A cache may be away, and nobody fails for it: then nothing is found and nothing is kept, counters count this process
+alone, and the outage is logged once.
+"""
 
 from typing import Protocol
 
@@ -20,4 +24,12 @@ class Cache(Protocol):
 
     async def add(self, key: str, amount: int, *, ttl_s: float) -> int:
         """Add to a counter and return it; the first call starts it at 0 with ``ttl_s`` to live."""
+        ...
+
+    async def check(self) -> float:
+        """Return the seconds that one question takes; raises when the cache is away."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect."""
         ...
