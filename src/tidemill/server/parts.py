@@ -25,6 +25,7 @@ from tidemill.platform.events import EventBus, MemoryEvents
 from tidemill.platform.jobs.engine import JobEngine
 from tidemill.platform.jobs.engines import open_transport
 from tidemill.platform.jobs.heartbeat import this_process
+from tidemill.platform.jobs.rules import Pulse
 from tidemill.platform.secrets import Keyring, Purpose, SecretBox, load_keyring
 from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
@@ -77,6 +78,7 @@ class Parts:
             worker=this_process(self.settings.server.roles),
             beat_database=lambda: open_database(url, pool_size=1),
             events=self.events,
+            pulse=Pulse(self.settings.queue.lease_s),
         )
 
     @cached_property

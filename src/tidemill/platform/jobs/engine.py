@@ -24,7 +24,7 @@ from tidemill.platform.jobs.news import News
 from tidemill.platform.jobs.outbox import RELAY_S, Outbox
 from tidemill.platform.jobs.port import JobKind
 from tidemill.platform.jobs.repository import Claimed, End, NewJob
-from tidemill.platform.jobs.rules import FENCE_S, WAITING
+from tidemill.platform.jobs.rules import WAITING, Pulse
 from tidemill.platform.jobs.run import SCOPE, Run
 from tidemill.platform.jobs.transport import Ticket, Transport
 from tidemill.platform.jobs.upkeep import Upkeep
@@ -62,6 +62,7 @@ class JobEngine:
         worker: Mapping[str, Any],
         beat_database: Callable[[], Database] | None = None,
         events: EventBus | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         self.db = db
         self.transport = transport
@@ -78,11 +79,12 @@ class JobEngine:
         self._takes = False
         self._paused: frozenset[str] = frozenset()
         self._bounded: frozenset[str] = frozenset()
+        self._pulse = pulse or Pulse()
         self._outbox = Outbox(db, transport)
-        self._finisher = Finisher(db)
+        self._finisher = Finisher(db, self._pulse.lease_s)
         self._news = News(events or MemoryEvents())
-        self._upkeep = Upkeep(db, transport, self._kinds, self.owner, alone=alone, returned=self._returned)
-        self._heartbeat = Heartbeat(db, beat_database, self._facts, self._heard)
+        self._upkeep = Upkeep(db, transport, self._kinds, self.owner, self._pulse, alone=alone, returned=self._returned)
+        self._heartbeat = Heartbeat(db, beat_database, self._facts, self._heard, interval_s=self._pulse.heartbeat_s)
 
     def register(self, kind: JobKind) -> None:
         """Teach this process a type of job."""
@@ -337,7 +339,7 @@ class JobEngine:
         """Stop runs that do not get on, and every run once the database has not been reached for too long."""
         silent_s = clock.monotonic() - self._heartbeat.last_s
         for run, task in list(self._running.values()):
-            if silent_s > FENCE_S and not run.fenced:
+            if silent_s > self._pulse.fence_s and not run.fenced:
                 run.fenced = True
                 log.warning("job.fenced", job_id=run.job_id, silent_s=round(silent_s, 1))
                 task.cancel()

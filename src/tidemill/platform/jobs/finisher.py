@@ -14,7 +14,6 @@ from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.platform.db import Database
 from tidemill.platform.jobs import repository
 from tidemill.platform.jobs.repository import End
-from tidemill.platform.jobs.rules import LEASE_S
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
 
@@ -35,8 +34,9 @@ class _Waiting(Struct):
 class Finisher:
     """The group commit of ended runs."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, lease_s: float) -> None:
         self._db = db
+        self._lease_s = lease_s
         self._waiting: list[_Waiting] = []
         self._arrived = asyncio.Event()
         self._closing = False
@@ -57,7 +57,7 @@ class Finisher:
         """Write what is left and stop."""
         self._closing = True
         self._arrived.set()
-        await self._loop.drain(LEASE_S)
+        await self._loop.drain(self._lease_s)
         _resolve(self._waiting, frozenset())
 
     async def _write_forever(self) -> None:
@@ -82,7 +82,7 @@ class Finisher:
                     log.warning("jobs.finish_failed", count=len(group), error=str(error) or type(error).__name__)
                 said = True
                 await asyncio.sleep(RETRY_S)
-                lapsed = [one for one in group if clock.monotonic() - one.since_s > LEASE_S]
+                lapsed = [one for one in group if clock.monotonic() - one.since_s > self._lease_s]
                 _resolve(lapsed, frozenset())
                 group = [one for one in group if one not in lapsed]
             else:

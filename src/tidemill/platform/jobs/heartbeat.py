@@ -19,7 +19,6 @@ from tidemill.kernel import clock
 from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.platform.db import Database
 from tidemill.platform.jobs import repository
-from tidemill.platform.jobs.rules import HEARTBEAT_S
 from tidemill.platform.tasks import TaskOwner, steadily
 from tidemill.platform.telemetry import get_logger
 
@@ -68,8 +67,17 @@ class Heartbeat:
     (A database in memory has one process and one connection: there is nobody to lose a job to.)
     """
 
-    def __init__(self, db: Database, open_database: Callable[[], Database] | None, facts: Facts, heard: Heard) -> None:
+    def __init__(
+        self,
+        db: Database,
+        open_database: Callable[[], Database] | None,
+        facts: Facts,
+        heard: Heard,
+        *,
+        interval_s: float,
+    ) -> None:
         self._db = db
+        self._interval_s = interval_s
         self._open = open_database
         self._facts = facts
         self._heard = heard
@@ -101,24 +109,24 @@ class Heartbeat:
             await asyncio.to_thread(self._thread.join)
 
     async def _on_loop(self) -> None:
-        await asyncio.sleep(HEARTBEAT_S)
+        await asyncio.sleep(self._interval_s)
         loop = asyncio.get_running_loop()
-        await steadily("jobs.heartbeat", lambda: self._beat(self._db, loop), HEARTBEAT_S)
+        await steadily("jobs.heartbeat", lambda: self._beat(self._db, loop), self._interval_s)
 
     async def _in_thread(
         self, opens: Callable[[], Database], loop: asyncio.AbstractEventLoop, loop_thread: int
     ) -> None:
         db = opens()
-        pause_s = HEARTBEAT_S
+        pause_s = self._interval_s
         try:
             while not await asyncio.to_thread(self._stop.wait, pause_s):
                 loop.call_soon_threadsafe(self._pong)
                 if self._loop_hangs(loop_thread):
-                    pause_s = HEARTBEAT_S
+                    pause_s = self._interval_s
                     continue
                 try:
                     await self._beat(db, loop)
-                    pause_s = HEARTBEAT_S
+                    pause_s = self._interval_s
                 except Exception as error:  # noqa: BLE001 - whatever the database dies of, it is asked again
                     log.warning("jobs.heartbeat_failed", error=str(error) or type(error).__name__)
                     pause_s = RETRY_S
@@ -137,7 +145,7 @@ class Heartbeat:
 
     def _loop_hangs(self, loop_thread: int) -> bool:
         """Tell whether the loop has hung for so long that its jobs are better off elsewhere."""
-        lag_s = clock.monotonic() - self._pong_s - HEARTBEAT_S
+        lag_s = clock.monotonic() - self._pong_s - self._interval_s
         if lag_s < LAGGING_S:
             self._lag_said = False
         elif not self._lag_said:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from tidemill.platform.jobs.repository_desk import Depth
 from tidemill.platform.jobs.port import JobKind
+from tidemill.platform.jobs.repository_desk import Depth
 from tidemill.platform.jobs.transport import Facts
 from tidemill.platform.telemetry.metrics import registry
 

@@ -17,7 +17,6 @@ from tidemill.kernel.ids import uuid7
 from tidemill.platform.db import Reader, Row, Writer, db_now
 from tidemill.platform.jobs.errors import PayloadTooLarge, QueueFull
 from tidemill.platform.jobs.rules import (
-    LEASE_S,
     MAX_LENGTH,
     MAX_PAYLOAD_BYTES,
     MAX_PER_USER,
@@ -351,7 +350,9 @@ async def workers(r: Reader, scope: Scope) -> Sequence[Row]:
     return await r.all(select(worker).order_by(worker.c.started_at.desc()))
 
 
-async def orphans(r: Reader, scope: Scope, *, dead: Collection[str], alone: str | None, limit: int) -> Sequence[Row]:
+async def orphans(
+    r: Reader, scope: Scope, *, lease_s: float, dead: Collection[str], alone: str | None, limit: int
+) -> Sequence[Row]:
     """Return running jobs that nobody runs: their worker has lapsed, is known to be ``dead``, or has no row.
 
     ``alone`` names the only worker that there can be: then every job of any other is an orphan at once.
@@ -361,7 +362,7 @@ async def orphans(r: Reader, scope: Scope, *, dead: Collection[str], alone: str 
         lost = or_(job.c.lease_owner.is_(None), job.c.lease_owner != alone)
     else:
         moment = await now(r)
-        cutoff = moment - timedelta(seconds=LEASE_S)
+        cutoff = moment - timedelta(seconds=lease_s)
         living = select(worker.c.id).where(worker.c.heartbeat_at >= cutoff, worker.c.id.not_in(dead))
         lost = or_(job.c.lease_owner.is_(None), job.c.lease_owner.not_in(living))
     stmt = select(job.c.id, job.c.type, job.c.queue, job.c.user_id, job.c.epoch, job.c.crashes)

@@ -7,7 +7,7 @@ cancelled by a discard. Whatever is not in MOVES does not happen.
 
 import random as _random
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from msgspec import Struct
@@ -28,11 +28,6 @@ MOVES: Mapping[State, frozenset[State]] = {
     "cancelled": frozenset(),
 }
 
-# A worker writes one row every HEARTBEAT_S; after LEASE_S without, its jobs are taken from it, and before that, after
-# FENCE_S, it stops them itself.
-HEARTBEAT_S = 5.0
-FENCE_S = 20.0
-LEASE_S = 30.0
 RETRY_BASE_S = 2.0
 RETRY_CAP_S = 300.0
 # Waiting jobs that a queue holds, of all and of one user, unless its row says otherwise.
@@ -42,6 +37,26 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 # How long ended jobs and their history are kept.
 KEEP_SUCCEEDED = timedelta(days=7)
 KEEP_LOST = timedelta(days=30)
+
+
+class Pulse(Struct, frozen=True):
+    """A worker's lease on its jobs: it writes one row every ``heartbeat_s``.
+
+    After ``lease_s`` without one its jobs are taken from it; before that, after ``fence_s``, it stops them itself. All
+    processes of a database need the same.
+    """
+
+    lease_s: float = 30.0
+
+    @property
+    def heartbeat_s(self) -> float:
+        """Seconds between two signs of life."""
+        return self.lease_s / 6
+
+    @property
+    def fence_s(self) -> float:
+        """Seconds of silence after which a worker gives its jobs up."""
+        return self.lease_s * 2 / 3
 
 
 class Backoff(Struct, frozen=True):
@@ -84,8 +99,3 @@ def after_crash(crashes: int, max_crashes: int | None) -> Outcome:
     if max_crashes is not None and crashes >= max_crashes:
         return Outcome("dead")
     return Outcome("queued")
-
-
-def is_lapsed(heartbeat_at: datetime, now: datetime) -> bool:
-    """Tell whether a worker that was last heard of at ``heartbeat_at`` has lost its jobs."""
-    return now - heartbeat_at > timedelta(seconds=LEASE_S)

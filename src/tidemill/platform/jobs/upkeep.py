@@ -11,7 +11,7 @@ from tidemill.platform.db import Database
 from tidemill.platform.jobs import metrics, repository, repository_desk
 from tidemill.platform.jobs.heartbeat import is_gone, node
 from tidemill.platform.jobs.port import JobKind
-from tidemill.platform.jobs.rules import HEARTBEAT_S, after_crash
+from tidemill.platform.jobs.rules import Pulse, after_crash
 from tidemill.platform.jobs.run import SCOPE
 from tidemill.platform.jobs.transport import Ticket, Transport
 from tidemill.platform.tasks import TaskOwner, steadily
@@ -37,11 +37,13 @@ class Upkeep:
         transport: Transport,
         kinds: Mapping[str, JobKind],
         owner: str,
+        pulse: Pulse,
         *,
         alone: bool,
         returned: Returned,
     ) -> None:
         self._db = db
+        self._pulse = pulse
         self._transport = transport
         self._kinds = kinds
         self._alone = owner if alone else None
@@ -51,7 +53,7 @@ class Upkeep:
     def start(self, loops: TaskOwner) -> None:
         """Do it again and again until the loops are cancelled."""
         jitter = random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
-        loops.spawn("jobs.reap", steadily("jobs.reap", self.reap, HEARTBEAT_S * jitter))
+        loops.spawn("jobs.reap", steadily("jobs.reap", self.reap, self._pulse.heartbeat_s * jitter))
         loops.spawn("jobs.forget", steadily("jobs.forget", self.forget, FORGET_S * jitter))
         loops.spawn("jobs.measure", steadily("jobs.measure", self.measure, MEASURE_S * jitter))
 
@@ -61,7 +63,9 @@ class Upkeep:
             async with self._db.read() as r:
                 seen = await repository.workers(r, SCOPE)
                 dead = [row["id"] for row in seen if row["node"] == self._node and is_gone(row["pid"])]
-                rows = await repository.orphans(r, SCOPE, dead=dead, alone=self._alone, limit=REAP_ROWS)
+                rows = await repository.orphans(
+                    r, SCOPE, lease_s=self._pulse.lease_s, dead=dead, alone=self._alone, limit=REAP_ROWS
+                )
             for row in rows:
                 kind = self._kinds.get(row["type"])
                 outcome = after_crash(row["crashes"] + 1, kind.max_crashes if kind else None)

@@ -38,8 +38,20 @@ class QueueSettings(Struct, frozen=True, kw_only=True):
     """How jobs travel to workers."""
 
     url: Annotated[
-        str, Doc(zh="任务队列地址：local://（即数据库）", en="Job transport: local:// (the database).", secret=True)
+        str,
+        Doc(
+            zh="任务队列地址：local://（即数据库）、postgresql://（须与 database.url 相同）、amqp:// 或 redis://",
+            en="Job transport: local:// (the database), postgresql:// (the same as database.url), amqp:// or redis://.",
+            secret=True,
+        ),
     ] = "local://"
+    lease_s: Annotated[
+        float,
+        Doc(
+            zh="工作进程多少秒没有心跳后，其任务由其他进程接手；所有进程须一致",
+            en="Seconds without a worker's heartbeat after which others take its jobs; the same in every process.",
+        ),
+    ] = 30.0
 
 
 class ObjectSettings(Struct, frozen=True, kw_only=True):
