@@ -92,7 +92,8 @@ class Request(Struct, frozen=True, kw_only=True):
     ``system``: the instructions before the talk, in order. ``max_tokens`` bounds the answer, thinking included.
     ``keeps_usage``: whether a streamed answer shall tell its usage where the dialect leaves that open. ``n``: answers
     wanted. ``user``: the end user, for the provider's abuse control. ``metadata``: a JSON object. ``dialect`` is what
-    it was written in, and ``extras`` are that dialect's own top-level fields, undecoded.
+    it was written in, and ``extras`` are that dialect's own top-level fields, undecoded. ``legacy_functions``: it came
+    with OpenAI's functions from before tools, and the answer must use them too.
     """
 
     model: str
@@ -116,6 +117,7 @@ class Request(Struct, frozen=True, kw_only=True):
     metadata: Raw | UnsetType = UNSET
     cache_key: str | UnsetType = UNSET
     service_tier: str | UnsetType = UNSET
+    legacy_functions: bool = False
     extras: Mapping[str, Raw] = NO_EXTRAS
 
     def custom_tools(self) -> frozenset[str]:

@@ -23,7 +23,8 @@ class Target(Struct, frozen=True, kw_only=True):
     which an OpenAI-like upstream wants earlier reasoning back. ``unsigned_reasoning``: an Anthropic-like upstream
     that takes thinking without a signature. ``token_field``: the name of the bound. ``flat_text``: contents of several
     texts become one string. ``cache_marks``: the field for them, if the upstream knows one. ``asks_usage``: whether it
-    understands being asked for a stream's usage.
+    understands being asked for a stream's usage. ``takes_sampling``: newer Claude refuses temperature and its kin.
+    ``extensions``: fields beyond the dialect that this upstream knows (``top_k``).
     """
 
     model: str
@@ -35,6 +36,8 @@ class Target(Struct, frozen=True, kw_only=True):
     flat_text: bool = False
     cache_marks: Literal["none", "cache_control", "prompt_cache_breakpoint"] = "none"
     asks_usage: bool = True
+    takes_sampling: bool = True
+    extensions: frozenset[str] = frozenset()
 
 
 class Encoded(Struct, frozen=True):
@@ -48,8 +51,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     """What an answer shows beside what the model said, and how the client wants it.
 
     ``id`` (without a prefix) serves where the upstream's own does not fit; ``model`` is the public name; ``created``
-    in Unix seconds. ``prompt_tokens``: an estimate, for dialects that tell it first. ``sse``: False for Gemini's JSON
-    array.
+    in Unix seconds. ``prompt_tokens``: an estimate, for dialects that tell it first. ``legacy_functions``: the client
+    knows OpenAI's calls from before tools only. ``sse``: False for Gemini's JSON array.
     """
 
     id: str
@@ -58,6 +61,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     keeps_usage: bool = False
     custom_tools: frozenset[str] = frozenset()
     prompt_tokens: int | UnsetType = UNSET
+    legacy_functions: bool = False
     sse: bool = True
 
 
@@ -77,6 +81,7 @@ def reply_to(
         keeps_usage=request.keeps_usage,
         custom_tools=request.custom_tools(),
         prompt_tokens=prompt_tokens,
+        legacy_functions=request.legacy_functions,
         sse=sse,
     )
 

@@ -1,0 +1,1 @@
+"""OpenAI chat completions, translated: requests, answers, streams and errors, both ways."""
