@@ -7,5 +7,6 @@ pytest_plugins = [
     "tests.fixtures.demo_model",
     "tests.fixtures.objects",
     "tests.fixtures.processes",
+    "tests.fixtures.rabbitmq",
     "tests.fixtures.valkey",
 ]
