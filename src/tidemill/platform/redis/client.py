@@ -135,7 +135,10 @@ class Client:
         with _plainly():
             async with asyncio.timeout(self._timeout_s):
                 answers = await pipeline.execute(raise_on_error=False)
-        return [_translated(answer) if isinstance(answer, Exception) else answer for answer in answers]
+        translated = [_translated(answer) if isinstance(answer, Exception) else answer for answer in answers]
+        if gone := next((answer for answer in translated if isinstance(answer, Away)), None):
+            raise gone
+        return translated
 
     async def line(self) -> Line:
         """Open a connection outside the pool; the caller closes it. Raises Away."""

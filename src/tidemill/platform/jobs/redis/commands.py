@@ -109,11 +109,11 @@ class Names(Struct, frozen=True):
         return f"{self.prefix}:dead"
 
     def stream(self, queue: str) -> str:
-        """The stream of a queue."""
+        """Name the stream of a queue."""
         return f"{self.prefix}:q:{queue}"
 
     def delayed(self, queue: str) -> str:
-        """The sorted set of a queue's delayed tickets."""
+        """Name the sorted set of a queue's delayed tickets."""
         return f"{self.prefix}:delay:{queue}"
 
     def publish(self, queue: str, tickets: Iterable[Ticket], max_tickets: int) -> Sequence[Word]:
