@@ -3,6 +3,9 @@
 ``tasks`` and ``generated_data`` keep the earlier system's columns by name and type; what we add stands after them.
 Every row that a task made, every item it gave up on and every line of its log carries a number of the task's one
 sequence (``tasks.seq``), given in the transaction that commits it: that number is the ``id:`` of the event stream.
+
+A task is made by a crew, one run in each process that takes part, and handed out in chunks of items. ``task_crew`` and
+``task_chunk`` hold only what is so at the moment: who makes it now, which chunks are out.
 """
 
 from sqlalchemy import (
@@ -18,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 from tidemill.platform.db import JsonText, UtcTime, metadata
@@ -53,10 +57,15 @@ tasks = Table(
     # live: rows_per_s and the services' figures as last committed by the run.
     Column("live", JsonText),
     Column("seq", BigInteger, nullable=False, server_default="0"),
-    # Fencing token: one higher for every run that takes the task on; a commit of an earlier run changes nothing.
+    # One higher for every run that joins the crew: the number by which that run is known (task_crew.entry).
     Column("epoch", Integer, nullable=False, server_default="0"),
+    # The job that leads the crew.
     Column("job_id", String(36)),
     Column("key_id", String(36)),
+    # Every chunk below next_chunk was handed out: it is stored whole, or has a row in task_chunk.
+    Column("next_chunk", Integer, nullable=False, server_default="0"),
+    # Samples in a chunk, decided when the task is first taken on (0: not yet).
+    Column("chunk_samples", Integer, nullable=False, server_default="0"),
     Index("ix_tasks_user_id_id", "user_id", "id"),
     Index("ix_tasks_status", "status"),
     Index("ix_tasks_file_id", "file_id"),
@@ -94,7 +103,17 @@ generated_data = Table(
     Column("output_tokens", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="1"),
     Column("event_seq", BigInteger),
+    # Of an accepted row, where the task refuses duplicates: the digest of its text in normal form.
+    Column("fingerprint", String(32)),
     UniqueConstraint("task_id", "item_no", name="uq_generated_data_task_id_item_no"),
+    Index(
+        "uq_generated_data_task_id_fingerprint",
+        "task_id",
+        "fingerprint",
+        unique=True,
+        sqlite_where=text("fingerprint IS NOT NULL"),
+        postgresql_where=text("fingerprint IS NOT NULL"),
+    ),
     Index("ix_generated_data_task_id_id", "task_id", "id"),
     Index("ix_generated_data_task_id_event_seq", "task_id", "event_seq"),
     Index("ix_generated_data_user_id_id", "user_id", "id"),
@@ -130,4 +149,29 @@ task_event = Table(
     Column("kind", String(20), nullable=False),
     Column("data", JsonText, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+)
+
+# Who makes a task now: one row a run. It counts for as long as its job runs under that epoch (a run without a job, of
+# a command line, has job_id '' and counts until the next one joins).
+task_crew = Table(
+    "task_crew",
+    metadata,
+    Column("task_id", String(100), ForeignKey("tasks.task_id", ondelete="CASCADE"), primary_key=True),
+    Column("job_id", String(36), primary_key=True),
+    Column("job_epoch", BigInteger, nullable=False),
+    Column("entry", Integer, nullable=False),
+    # Calls that this run may have out; over those that count, the sum is at most the task's max_concurrent.
+    Column("slots", Integer, nullable=False, server_default="0"),
+    # What it last told of its services and its pace.
+    Column("part", JsonText),
+    Column("joined_at", UtcTime, nullable=False),
+)
+
+# The chunks that are out, and with which run of the crew.
+task_chunk = Table(
+    "task_chunk",
+    metadata,
+    Column("task_id", String(100), ForeignKey("tasks.task_id", ondelete="CASCADE"), primary_key=True),
+    Column("chunk_no", Integer, primary_key=True, autoincrement=False),
+    Column("entry", Integer, nullable=False),
 )
