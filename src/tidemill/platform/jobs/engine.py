@@ -23,7 +23,7 @@ from tidemill.platform.jobs.heartbeat import Heartbeat
 from tidemill.platform.jobs.news import News
 from tidemill.platform.jobs.outbox import RELAY_S, Outbox
 from tidemill.platform.jobs.port import JobKind
-from tidemill.platform.jobs.repository import Claimed, End, NewJob
+from tidemill.platform.jobs.repository import Claimed, End, NewJob, Owned
 from tidemill.platform.jobs.rules import WAITING, Pulse
 from tidemill.platform.jobs.run import SCOPE, Run
 from tidemill.platform.jobs.transport import Ticket, Transport
@@ -39,6 +39,8 @@ POLL_BESIDE_BROKER_S = 5.0
 WATCH_S = 1.0
 PROGRESS_S = 2.0
 CANCEL_GRACE_S = 10.0
+# Replays and discards come in hundreds; the markers of all of them are walked through once.
+SETTLE_S = 1.0
 MAX_PREFETCH = 200
 JOBS_BELL = "jobs"
 CANCEL_BELL = "jobs.cancel"
@@ -77,6 +79,7 @@ class JobEngine:
         self._loops = TaskOwner()
         self._runs = TaskOwner()
         self._takes = False
+        self._unknown: frozenset[Owned] = frozenset()
         self._paused: frozenset[str] = frozenset()
         self._bounded: frozenset[str] = frozenset()
         self._pulse = pulse or Pulse()
@@ -146,6 +149,29 @@ class JobEngine:
         if state == "running":
             w.after_commit(lambda: self._tell_cancelled(job_id))
             w.changed(CANCEL_BELL)
+
+    def tell(self, w: Writer, job_id: str, kind: str, user_id: int | None, state: str) -> None:
+        """Tell watchers of a state that somebody else's transaction gives a job, once it is committed."""
+        w.after_commit(lambda: self._news.tell(job_id, kind, user_id, state))
+
+    def settle_dead(self, w: Writer) -> None:
+        """Have the broker's markers of jobs that are dead no more removed, soon after the commit and once for many."""
+        if self.transport.remote:
+            w.after_commit(self._settle_soon)
+
+    def _settle_soon(self) -> None:
+        if not self._settling:
+            self._settling = True
+            self._loops.spawn("jobs.settle", self._settle())
+
+    async def _settle(self) -> None:
+        await asyncio.sleep(SETTLE_S)
+        self._settling = False
+        await self.transport.settle_dead(self._still_dead)
+
+    async def _still_dead(self, ids: Sequence[str]) -> frozenset[str]:
+        async with self.db.read() as r:
+            return await repository.still_dead(r, SCOPE, ids)
 
     async def open(self) -> None:
         """Connect to what carries the tickets and send those of this process; in every role."""
@@ -310,9 +336,22 @@ class JobEngine:
 
     # --- watching what runs
 
-    def _heard(self, cancelled: Sequence[str]) -> None:
-        for job_id in cancelled:
-            self._tell_cancelled(job_id)
+    def _heard(self, owned: Sequence[Owned]) -> None:
+        for one in owned:
+            if one.cancel:
+                self._tell_cancelled(one.id)
+        # A claim may be committed although its answer was lost with the connection; seen twice, it is no claim that
+        # is just coming back.
+        unknown = frozenset(one for one in owned if one.id not in self._running)
+        twice, self._unknown = unknown & self._unknown, unknown
+        if twice:
+            self._loops.spawn("jobs.hand_back", self._hand_back(twice))
+
+    async def _hand_back(self, unknown: frozenset[Owned]) -> None:
+        async with self.db.write() as w:
+            count = await repository.hand_back(w, SCOPE, self.owner, sorted(unknown, key=lambda one: one.id))
+        log.info("jobs.handed_back", count=count)
+        self._wake.set()
 
     def _ask_for_cancelled(self) -> None:
         if self._running:

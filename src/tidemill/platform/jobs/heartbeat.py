@@ -19,6 +19,7 @@ from tidemill.kernel import clock
 from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.platform.db import Database
 from tidemill.platform.jobs import repository
+from tidemill.platform.jobs.repository import Owned
 from tidemill.platform.tasks import TaskOwner, steadily
 from tidemill.platform.telemetry import get_logger
 
@@ -30,8 +31,8 @@ BLOCKED_S = 900.0
 RETRY_S = 1.0
 _SCOPE = SystemScope(SystemReason.JOBS)
 Facts = Callable[[], Mapping[str, Any]]
-# Told on the loop, after each written beat, which of the worker's jobs are to be cancelled.
-Heard = Callable[[Sequence[str]], None]
+# Told on the loop, after each written beat, which jobs the database says that this worker runs.
+Heard = Callable[[Sequence[Owned]], None]
 
 
 def node() -> str:
@@ -136,9 +137,9 @@ class Heartbeat:
     async def _beat(self, db: Database, loop: asyncio.AbstractEventLoop) -> None:
         began_s = clock.monotonic()
         async with db.write() as w:
-            cancelled = await repository.beat(w, _SCOPE, self._facts())
+            owned = await repository.beat(w, _SCOPE, self._facts())
         self.last_s = began_s
-        loop.call_soon_threadsafe(self._heard, cancelled)
+        loop.call_soon_threadsafe(self._heard, owned)
 
     def _pong(self) -> None:
         self._pong_s = clock.monotonic()

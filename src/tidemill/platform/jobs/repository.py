@@ -287,9 +287,16 @@ async def finish(w: Writer, scope: Scope, ends: Sequence[End]) -> list[str]:
         if seq is not None:
             kept.append(end.lease.job_id)
             lines.append((end.lease.job_id, seq, state, _what_happened(end)))
+        elif await w.scalar(select(job.c.id).where(_was_moved(end))) is not None:
+            # Written by an earlier try whose answer was lost with the connection.
+            kept.append(end.lease.job_id)
     if lines:
         await _write_history(w, lines, at)
     return kept
+
+
+def _was_moved(end: End) -> Any:
+    return and_(job.c.id == end.lease.job_id, job.c.epoch == end.lease.epoch, job.c.state == end.outcome.state)
 
 
 def _what_happened(end: End) -> dict[str, Any] | None:
@@ -325,17 +332,49 @@ async def request_cancel(w: Writer, scope: Scope, job_id: str, by: int | None) -
 # --- workers and what they leave behind
 
 
-async def beat(w: Writer, scope: Scope, facts: Mapping[str, Any]) -> list[str]:
-    """Write a worker's row, which is the lease of all it runs; returns its jobs whose cancellation was asked for."""
+class Owned(Struct, frozen=True):
+    """A job that a worker holds, as the database sees it."""
+
+    id: str
+    epoch: int
+    cancel: bool
+
+
+async def beat(w: Writer, scope: Scope, facts: Mapping[str, Any]) -> list[Owned]:
+    """Write a worker's row, which is the lease of all it runs; returns what the database says that it runs."""
     del scope
     kept = await w.run(update(worker).where(worker.c.id == facts["id"]).values({**facts, "heartbeat_at": db_now()}))
     if not kept:
         at = await now(w)
         await w.run(insert(worker), {**facts, "started_at": at, "heartbeat_at": at})
-    asked = select(job.c.id).where(
-        job.c.lease_owner == facts["id"], job.c.state == "running", job.c.cancel_requested_at.is_not(None)
+    owned = select(job.c.id, job.c.epoch, job.c.cancel_requested_at).where(
+        job.c.lease_owner == facts["id"], job.c.state == "running"
     )
-    return [row["id"] for row in await w.all(asked)]
+    return [Owned(row["id"], row["epoch"], row["cancel_requested_at"] is not None) for row in await w.all(owned)]
+
+
+async def hand_back(w: Writer, scope: Scope, owner: str, unknown: Sequence[Owned]) -> int:
+    """Requeue jobs that ``owner`` was given by a claim whose answer it never got; they were not begun."""
+    at = await now(w)
+    lines: list[tuple[str, int, str, Mapping[str, Any] | None]] = []
+    values = {
+        "state": "queued",
+        "lease_owner": None,
+        "epoch": job.c.epoch + 1,
+        "attempt": job.c.attempt - 1,
+        "event_seq": job.c.event_seq + 1,
+        "run_at": at,
+        "published_at": None,
+    }
+    for one in unknown:
+        held = update(job).where(_held(Lease(one.id, one.epoch, owner)))
+        seq = await w.scalar(held.values(values).returning(job.c.event_seq))
+        if seq is not None:
+            lines.append((one.id, seq, "handed_back", None))
+    if lines:
+        await _write_history(w, lines, at)
+    del scope
+    return len(lines)
 
 
 async def sign_off(w: Writer, scope: Scope, owner: str) -> None:
