@@ -1,40 +1,74 @@
-"""One suite for every engine of the job port (local is the only one yet), on every database."""
+"""One suite for every carrier of tickets: SQLite and PostgreSQL alone, PostgreSQL beside RabbitMQ and beside Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
+from tests.fixtures.transports import KINDS, Carrier
 from tidemill.kernel import clock
 from tidemill.kernel.actor import AdminScope, SystemReason, SystemScope, UserScope
-from tidemill.platform.db import Database
-from tidemill.platform.jobs import JobCancelled, JobContext, JobFailed, JobKind, JobYield
+from tidemill.kernel.errors import BadInput, TooMany, Unavailable
+from tidemill.platform.db import Database, open_database
+from tidemill.platform.jobs import JobCancelled, JobContext, JobFailed, JobKind, JobRetry, JobYield
 from tidemill.platform.jobs.database_transport import DatabaseTransport
-from tidemill.platform.jobs.engine import JobEngine
+from tidemill.platform.jobs.engine import QUEUES_BELL, JobEngine
+from tidemill.platform.jobs.errors import PayloadTooLarge, QueueFull
 from tidemill.platform.jobs.heartbeat import this_process
-from tidemill.platform.jobs.tables import job, job_event
+from tidemill.platform.jobs.tables import job, job_event, job_queue
+from tidemill.platform.jobs.transport import Transport
 
 SYSTEM = SystemScope(SystemReason.JOBS)
 DEADLINE_S = 20.0
 Start = Callable[..., Awaitable[JobEngine]]
 
 
+class Home(NamedTuple):
+    """Where jobs are kept, and how another end of what carries their tickets is made."""
+
+    url: str
+    transport: Callable[[], Transport]
+    carrier: Carrier | None
+
+
+@pytest.fixture(params=["sqlite", "postgresql", *sorted(KINDS)])
+def home(request: pytest.FixtureRequest) -> Home:
+    """Give every carrier; brokers stand beside PostgreSQL."""
+    if request.param not in KINDS:
+        url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+        return Home(url, lambda: DatabaseTransport(request.param), None)
+    carrier = Carrier(*KINDS[request.param](request, False))  # noqa: FBT003 - Kind's shape
+    return Home(request.getfixturevalue("postgres_url"), carrier.make, carrier)
+
+
 @pytest.fixture
-async def start(database: Database) -> AsyncIterator[Start]:
+async def database(home: Home) -> AsyncIterator[Database]:
+    opened = open_database(home.url)
+    yield opened
+    await opened.close()
+    if home.carrier is not None:
+        await home.carrier.close()
+
+
+@pytest.fixture
+async def start(home: Home, database: Database) -> AsyncIterator[Start]:
     engines: list[JobEngine] = []
 
     async def build(handler: Callable[[JobContext], Awaitable[None]], **options: Any) -> JobEngine:
         engine = JobEngine(
             database,
-            DatabaseTransport("database"),
+            home.transport(),
             alone=bool(options.pop("alone", False)),
             worker=this_process(["worker"]),
         )
         engine.register(JobKind(type="work", handler=handler, **options))
         await engine.open()
+        async with asyncio.timeout(DEADLINE_S):
+            while not engine.transport.connected:
+                await asyncio.sleep(0.01)
         await engine.start()
         engines.append(engine)
         return engine
@@ -190,7 +224,7 @@ async def test_orphans_of_a_dead_process_go_back_and_late_writes_are_dropped(dat
     async def work(context: JobContext) -> None:
         outcomes.append(f"attempt {context.attempt}")
 
-    old = await start(slow)
+    old = await start(slow, concurrency=1)
     job_id = await enqueue(old)
     await stuck.wait()
     # A second engine that knows to be alone takes every running row for an orphan, as after a kill -9.
@@ -274,3 +308,158 @@ async def test_concurrency_is_bounded_by_type(database: Database, start: Start) 
     for job_id in jobs:
         await until(database, job_id, "succeeded")
     assert peak == 2
+
+
+async def test_the_urgent_go_first_and_the_old_before_the_young(database: Database, start: Start) -> None:
+    order: list[str] = []
+
+    async def work(context: JobContext) -> None:
+        order.append(context.job_id)
+
+    idle = await start(work, concurrency=0)
+    plain = [await enqueue(idle) for _ in range(3)]
+    urgent = [await enqueue(idle, priority=5) for _ in range(2)]
+    await idle.drain(0)
+    await start(work, concurrency=1)
+    await until(database, plain[-1], "succeeded")
+    assert order == [*urgent, *plain]
+
+
+async def set_queue(database: Database, **values: Any) -> None:
+    async with database.write() as w:
+        changed = await w.run(update(job_queue).where(job_queue.c.name == "default").values(values))
+        if not changed:
+            await w.run(insert(job_queue), {"name": "default", "updated_at": clock.now(), **values})
+        w.changed(QUEUES_BELL)
+
+
+async def test_a_paused_queue_rests_until_it_is_resumed(database: Database, start: Start) -> None:
+    async def work(context: JobContext) -> None:
+        del context
+
+    engine = await start(work)
+    await set_queue(database, paused=True)
+    job_id = await enqueue(engine)
+    await asyncio.sleep(0.3)
+    assert (await row_of(database, job_id))["state"] == "queued"
+    await set_queue(database, paused=False)
+    await until(database, job_id, "succeeded")
+
+
+async def test_a_full_queue_refuses_with_a_time_to_come_again(database: Database, start: Start) -> None:
+    async def work(context: JobContext) -> None:
+        del context
+
+    engine = await start(work, concurrency=0)
+    await set_queue(database, max_length=3, max_per_user=2)
+    await enqueue(engine)
+    await enqueue(engine)
+    with pytest.raises(QueueFull) as own:
+        await enqueue(engine)
+    assert (own.value.status, own.value.retry_after_s) == (429, 5.0)
+    async with database.write() as w:
+        await engine.enqueue(w, SYSTEM, "work", {}, user_id=8)
+    with pytest.raises(TooMany):
+        async with database.write() as w:
+            await engine.enqueue(w, SYSTEM, "work", {}, user_id=9)
+
+
+async def test_a_payload_has_a_bound(database: Database, start: Start) -> None:
+    async def work(context: JobContext) -> None:
+        del context
+
+    engine = await start(work)
+    with pytest.raises(PayloadTooLarge):
+        async with database.write() as w:
+            await engine.enqueue(w, SYSTEM, "work", {"text": "x" * 70_000}, user_id=7)
+
+
+async def test_all_workers_together_keep_the_bound_of_a_queue(database: Database, start: Start) -> None:
+    running, peak, gate = 0, 0, asyncio.Event()
+
+    async def work(context: JobContext) -> None:
+        nonlocal running, peak
+        del context
+        running += 1
+        peak = max(peak, running)
+        await asyncio.wait_for(gate.wait(), DEADLINE_S)
+        running -= 1
+
+    await set_queue(database, concurrency=3)
+    first = await start(work)
+    await start(work)
+    jobs = [await enqueue(first) for _ in range(8)]
+    async with asyncio.timeout(DEADLINE_S):
+        while running < 3:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)
+    gate.set()
+    for job_id in jobs:
+        await until(database, job_id, "succeeded")
+    assert peak == 3
+
+
+async def test_a_retry_waits_as_long_as_it_was_asked_to(database: Database, start: Start) -> None:
+    async def work(context: JobContext) -> None:
+        if context.attempt == 1:
+            raise JobRetry("busy", "Come again.", after_s=600)
+        if context.attempt == 2:
+            raise Unavailable("down", retry_after_s=700)
+
+    job_id = await enqueue(await start(work))
+    for wanted_s, code in ((600, "busy"), (700, Unavailable.code)):
+        row = await until(database, job_id, "retry_wait")
+        assert wanted_s - 5 < (row["run_at"] - clock.now()).total_seconds() < wanted_s + 5
+        assert row["error_code"] == code
+        async with database.write() as w:
+            await w.run(update(job).where(job.c.id == job_id).values(run_at=clock.now()))
+            w.changed("jobs")
+        await until(database, job_id, "running", "retry_wait", "succeeded")
+        async with asyncio.timeout(DEADLINE_S):
+            while (await row_of(database, job_id))["attempt"] == row["attempt"]:
+                await asyncio.sleep(0.02)
+    row = await until(database, job_id, "succeeded")
+    assert (row["attempt"], row["error_code"]) == (3, None)
+
+
+async def test_a_refusal_of_the_input_is_final(database: Database, start: Start) -> None:
+    async def work(context: JobContext) -> None:
+        del context
+        raise BadInput.of("file", "is no PDF")
+
+    row = await until(database, await enqueue(await start(work)), "failed")
+    assert (row["error_code"], row["attempt"]) == (BadInput.code, 1)
+
+
+async def test_a_run_has_a_time_limit_and_may_not_stand_still(database: Database, start: Start) -> None:
+    async def work(context: JobContext) -> None:
+        del context
+        await asyncio.Event().wait()
+
+    for options, code in (({"timeout_s": 0.2}, "timeout"), ({"stall_s": 0.2}, "stalled")):
+        engine = await start(work, max_attempts=1, **options)
+        row = await until(database, await enqueue(engine), "dead")
+        assert row["error_code"] == code
+        await engine.drain(0)
+
+
+async def test_what_a_handler_writes_is_fenced(database: Database, start: Start) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    held: list[bool] = []
+
+    async def work(context: JobContext) -> None:
+        for _ in range(2):
+            async with database.write() as w:
+                held.append(await context.holds(w))
+            begun.set()
+            await go_on.wait()
+
+    job_id = await enqueue(await start(work))
+    await begun.wait()
+    async with database.write() as w:
+        await w.run(update(job).where(job.c.id == job_id).values(epoch=job.c.epoch + 1, state="cancelled"))
+    go_on.set()
+    async with asyncio.timeout(DEADLINE_S):
+        while len(held) < 2:
+            await asyncio.sleep(0.01)
+    assert held == [True, False]

@@ -9,7 +9,7 @@ from tidemill.platform.jobs.transport import Transport
 _SETTING = "queue.url"
 
 
-def open_transport(queue_url: str, database_url: str) -> Transport:
+def open_transport(queue_url: str, database_url: str, *, prefix: str = "tidemill") -> Transport:
     """Return this process's end of what carries tickets; brokers' clients are loaded only when they are named.
 
     Raises BadInput naming ``queue.url`` for an address of no known kind, and for a PostgreSQL that is not the database:
@@ -26,11 +26,11 @@ def open_transport(queue_url: str, database_url: str) -> Transport:
         case "amqp" | "amqps":
             from tidemill.platform.jobs.rabbitmq import RabbitMqTransport  # noqa: PLC0415 - loaded on first use
 
-            return RabbitMqTransport(queue_url)
+            return RabbitMqTransport(queue_url, prefix=prefix)
         case "redis" | "rediss":
             from tidemill.platform.jobs.redis import RedisTransport  # noqa: PLC0415 - loaded on first use
 
-            return RedisTransport(queue_url)
+            return RedisTransport(queue_url, prefix=prefix)
         case _:
             raise BadInput.of(_SETTING, "must begin with local://, postgresql://, amqp:// or redis://")
 

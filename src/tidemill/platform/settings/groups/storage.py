@@ -31,7 +31,16 @@ class DatabaseSettings(Struct, frozen=True, kw_only=True):
 class CacheSettings(Struct, frozen=True, kw_only=True):
     """Where what instances share for a short time is kept."""
 
-    url: Annotated[str, Doc(zh="缓存地址：memory://", en="Cache: memory://.", secret=True)] = "memory://"
+    url: Annotated[
+        str,
+        Doc(
+            zh="缓存地址：memory://（仅本进程）或 redis://[用户:密码@]主机[:端口][/库]（TLS 用 rediss://）；"
+            "用 Redis 时事件也经它传递",
+            en="Cache: memory:// (this process alone) or redis://[user:password@]host[:port][/database], rediss:// "
+            "with TLS; with Redis events travel by it too.",
+            secret=True,
+        ),
+    ] = "memory://"
 
 
 class QueueSettings(Struct, frozen=True, kw_only=True):
@@ -45,6 +54,13 @@ class QueueSettings(Struct, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = "local://"
+    prefix: Annotated[
+        str,
+        Doc(
+            zh="在 RabbitMQ、Redis 中所用名称的前缀；多套系统共用一个服务时各取一个",
+            en="Begins every name in RabbitMQ and Redis; installations that share a server take one each.",
+        ),
+    ] = "tidemill"
     lease_s: Annotated[
         float,
         Doc(
