@@ -58,6 +58,9 @@ def bad_answer(message: str) -> WireError:
     return WireError(Fault(kind=Kind.UPSTREAM, message=message))
 
 
+# What an answer with ``Stop.BAD_TOOL`` is to a client; another try may well succeed.
+BAD_TOOL = Fault(kind=Kind.UPSTREAM, message="the model called a tool in a form that cannot be read", code="bad_tool")
+
 _KIND_OF_STATUS: Mapping[int, Kind] = {
     401: Kind.KEY,
     402: Kind.NO_MONEY,

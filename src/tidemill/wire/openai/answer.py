@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tidemill.wire.canonical import Answer, Choice, Stop
-from tidemill.wire.canonical_fault import Fault, Kind, WireError, bad_answer
+from tidemill.wire.canonical_fault import BAD_TOOL, Fault, Kind, WireError, bad_answer
 from tidemill.wire.canonical_json import encode, fields_of, read_answer, told
 from tidemill.wire.canonical_media import data_url
 from tidemill.wire.canonical_parts import (
@@ -68,7 +68,6 @@ BROKEN = MappingProxyType(
         "insufficient_system_resource": Kind.OVERLOADED,  # DeepSeek
     }
 )
-BAD_TOOL = Fault(kind=Kind.UPSTREAM, message="the model called a tool in a form that cannot be read", code="bad_tool")
 
 Fields = dict[str, Any]
 

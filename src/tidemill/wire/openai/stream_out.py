@@ -25,12 +25,13 @@ from tidemill.wire.canonical_events import (
     ToolOpened,
     Whole,
 )
+from tidemill.wire.canonical_fault import BAD_TOOL
 from tidemill.wire.canonical_json import encode
 from tidemill.wire.canonical_parts import Image, Reasoning, Redacted
 from tidemill.wire.canonical_tools import unwrap_custom
 from tidemill.wire.canonical_usage import Usage
 from tidemill.wire.codec import Reply
-from tidemill.wire.openai.answer import BAD_TOOL, annotation_of, image_fields, reason_of, shown_id
+from tidemill.wire.openai.answer import annotation_of, image_fields, reason_of, shown_id
 from tidemill.wire.openai.errors import error_frame
 from tidemill.wire.openai.messages_out import detail_fields, signature_fields
 from tidemill.wire.openai.usage import write_usage

@@ -1,0 +1,1 @@
+"""Anthropic messages, translated: requests, answers, streams and errors, both ways."""
