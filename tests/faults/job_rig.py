@@ -82,6 +82,14 @@ class JobRig:
                 raise AssertionError(f"still {counts}\n{logs}")
             await asyncio.sleep(0.05)
 
+    async def until_connected(self) -> None:
+        """Wait until this process's end of the broker is up; AssertionError after 90 s."""
+        deadline = time.monotonic() + END_S
+        while not self.engine.transport.connected:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"still {self.engine.transport.facts()}")
+            await asyncio.sleep(0.05)
+
     def end_workers(self) -> None:
         """End what still runs."""
         for child in self._workers:

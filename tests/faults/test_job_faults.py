@@ -30,12 +30,16 @@ class Place(NamedTuple):
     workers: int
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "rabbitmq", "redis"])
 def place(request: pytest.FixtureRequest) -> Place:
-    """Give each carrier on a fresh database."""
+    """Give each carrier on a fresh database; brokers of the test's own, so that nothing of another is in them."""
     if request.param == "sqlite":
         return Place(request.getfixturevalue("sqlite_url"), "local://", 1)
-    return Place(request.getfixturevalue("postgres_url"), "local://", 2)
+    url = request.getfixturevalue("postgres_url")
+    if request.param == "postgresql":
+        return Place(url, "local://", 2)
+    server = request.getfixturevalue("start_rabbitmq" if request.param == "rabbitmq" else "start_valkey")()
+    return Place(url, server.url, 2)
 
 
 def report(record: Record, **figures: object) -> None:
@@ -86,6 +90,63 @@ async def test_a_job_that_kills_its_process_is_dead_after_three(place: Place) ->
         await rig.start_worker()
         counts = await rig.until(states={"dead": 1})
         assert (counts.started, counts.effects) == (3, 0)
+
+
+@pytest.mark.parametrize("broker", ["start_rabbitmq", "start_valkey"])
+async def test_a_broker_killed_and_restarted_under_traffic(
+    broker: str, request: pytest.FixtureRequest, postgres_url: str, record_property: Record
+) -> None:
+    server = request.getfixturevalue(broker)()
+    async with job_rig(postgres_url, server.url, LEASE_S) as rig:
+        await asyncio.gather(rig.start_worker(), rig.start_worker())
+        await rig.until_connected()
+        await rig.enqueue(JOBS // 5)
+        await asyncio.to_thread(server.kill)
+        killed_s = time.monotonic()
+        # Jobs go on over the database while the broker is away: those there were, and new ones.
+        await rig.enqueue(JOBS // 5)
+        away = await rig.until(states={"succeeded": JOBS // 5 * 2})
+        without_s = round(time.monotonic() - killed_s, 2)
+        await asyncio.to_thread(server.restart)
+        back_s = time.monotonic()
+        await rig.until_connected()
+        up_s = round(time.monotonic() - back_s, 2)
+        await rig.enqueue(JOBS // 5)
+        counts = await rig.until(states={"succeeded": JOBS // 5 * 3})
+        assert counts.effects == counts.started == JOBS // 5 * 3
+        assert away.effects == JOBS // 5 * 2
+        report(record_property, seconds_without_broker=without_s, seconds_to_reconnect=up_s)
+
+
+@pytest.mark.parametrize("broker", ["start_rabbitmq", "start_valkey"])
+@pytest.mark.parametrize("how", ["cut", "frozen"])
+async def test_a_wire_to_the_broker_that_carries_nothing(
+    broker: str, how: str, request: pytest.FixtureRequest, postgres_url: str
+) -> None:
+    server = request.getfixturevalue(broker)()
+    wire = Proxy(server.port)
+    await wire.start()
+    try:
+        async with job_rig(postgres_url, server.url.replace(f":{server.port}", f":{wire.port}"), LEASE_S) as rig:
+            await rig.start_worker()
+            await rig.until_connected()
+            await rig.enqueue(50)
+            if how == "cut":
+                await wire.cut()
+            else:
+                wire.freeze()
+            await rig.enqueue(50)
+            await rig.until(states={"succeeded": 100})
+            if how == "cut":
+                await wire.start()
+            else:
+                wire.thaw()
+            await rig.until_connected()
+            await rig.enqueue(50)
+            counts = await rig.until(states={"succeeded": 150})
+            assert counts.effects == counts.started == 150
+    finally:
+        await wire.close()
 
 
 @pytest.fixture
