@@ -25,7 +25,7 @@ def _body(task: str, lang: str, **more: Any) -> dict[str, Any]:
 
 def _row(body: dict[str, Any]) -> dict[str, Any]:
     reply = reply_to(body, seed=0, low_share=0, fault=None)
-    assert reply.finish_reason == "stop"
+    assert reply.finish == "end"
     return json.loads(reply.text)
 
 
@@ -91,7 +91,7 @@ def test_content_faults_spoil_the_text_in_their_own_way() -> None:
     body = _body("qa_pairs", "en")
     with pytest.raises(json.JSONDecodeError):
         json.loads(reply_to(body, seed=0, low_share=0, fault="garbage").text)
-    assert reply_to(body, seed=0, low_share=0, fault="length").finish_reason == "length"
+    assert reply_to(body, seed=0, low_share=0, fault="length").finish == "length"
     assert reply_to(body, seed=0, low_share=0, fault="think").text.startswith("<think>")
 
 

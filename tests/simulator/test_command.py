@@ -25,13 +25,6 @@ def test_the_command_says_where_it_listens_serves_and_ends_cleanly() -> None:
     assert [model["id"] for model in models["data"]] == ["a", "b"]
 
 
-@pytest.mark.parametrize("protocol", ["responses", "anthropic", "gemini"])
-def test_protocols_that_come_later_are_refused_in_words(protocol: str) -> None:
-    outcome = CliRunner().invoke(command, ["--protocol", protocol])
-    assert outcome.exit_code == 2
-    assert f"The protocol {protocol} is not simulated yet" in outcome.output
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -7,8 +7,9 @@ import pytest
 
 from tidemill.kernel import clock
 from tidemill.kernel.errors import BadInput
-from tidemill.simulator.config import SimulatorConfig, parse_faults
-from tidemill.simulator.faults import Faults
+from tidemill.simulator.config import SimulatorConfig
+from tidemill.simulator.fault_words import Fault, parse_faults
+from tidemill.simulator.faults import Faults, Seen
 from tidemill.simulator.serving import Served
 from tidemill.simulator.slots import Slots
 
@@ -170,14 +171,30 @@ async def test_stats_show_the_last_requests_with_headers_and_bodies(start: Start
 def test_shares_are_met_over_many_draws_and_repeat_with_the_seed() -> None:
     shares = {"429": 0.1, "500": 0.05, "cut": 0.05}
     one, other = Faults(shares, 7), Faults(shares, 7)
-    drawn = [one.draw() for _ in range(4000)]
-    assert drawn == [other.draw() for _ in range(4000)]
+    drawn = [next(iter(one.plan(Seen())), None) for _ in range(4000)]
+    assert drawn == [next(iter(other.plan(Seen())), None) for _ in range(4000)]
     assert 300 < drawn.count("429") < 500
     assert 130 < drawn.count("cut") < 270
     assert drawn.count(None) > 3000
 
 
-@pytest.mark.parametrize("text", ["429", "429:x", "boom:0.1", "429:1.5", "429:0.6,500:0.6", "429:-0.1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "429:x",
+        "boom:0.1",
+        "429:1.5",
+        "429:0.6,500:0.6",
+        "429:-0.1",
+        "429:after=1",
+        "cut:at=nowhere",
+        "cut:times=x",
+        "cut:times=inf",
+        "times=2",
+        "delay:s=nan",
+        ",".join(["429:times=1"] * 51),
+    ],
+)
 def test_wrong_faults_are_named(text: str) -> None:
     with pytest.raises(BadInput) as refused:
         parse_faults(text)
@@ -185,4 +202,11 @@ def test_wrong_faults_are_named(text: str) -> None:
 
 
 def test_faults_read_with_blanks_and_empty_parts() -> None:
-    assert parse_faults(" 429:0.1, cut : 0.2,, ") == {"429": 0.1, "cut": 0.2}
+    assert parse_faults(" 429:0.1, cut : 0.2,, ") == (Fault("429", 0.1), Fault("cut", 0.2))
+
+
+def test_options_after_a_comma_belong_to_the_fault_before_them() -> None:
+    assert parse_faults("cut:after=5,times=2;429:rate=0.1:retry=3,model=m") == (
+        Fault("cut", after=5, times=2),
+        Fault("429", 0.1, retry=3.0, model="m"),
+    )

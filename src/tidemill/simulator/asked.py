@@ -12,6 +12,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from tidemill.kernel.lang import Lang
+from tidemill.simulator.ask import Ask
 
 _TASK = re.compile(r"^task:[ \t]*([a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
 _LANGUAGE = re.compile(r"^language:[ \t]*(zh|en)\b", re.MULTILINE)
@@ -50,20 +51,19 @@ class Asked(Struct, frozen=True):
     criteria: tuple[str, ...] = ()
 
 
-def read_asked(messages: list[Mapping[str, Any]], response_format: Mapping[str, Any] | None) -> Asked:
-    """Collect the facts of one chat request; absent ones stay empty."""
-    system = "\n".join(content_text(m) for m in messages if m.get("role") in {"system", "developer"})
-    prompt = next((content_text(m) for m in reversed(messages) if m.get("role") == "user"), "")
-    schema, name = _schema_of(response_format)
-    task = _TASK.search(system)
-    language = _LANGUAGE.search(system)
-    material = _MATERIAL.findall(prompt)
+def read_asked(ask: Ask) -> Asked:
+    """Collect the facts of one request; absent ones stay empty."""
+    system = "\n".join(turn.text for turn in ask.turns if turn.role == "system")
+    prompt = ask.prompt
+    task = _TASK.search(system) if system else None
+    language = _LANGUAGE.search(system) if system else None
     found = {key: _first(pattern, prompt) for key, pattern in _LINES.items()}
+    material = _MATERIAL.findall(prompt) if "<material>" in prompt else None
     return Asked(
         task=task.group(1) if task else None,
         lang=cast("Lang", language.group(1)) if language else script_of(prompt or system),
-        schema=schema,
-        schema_name=name,
+        schema=ask.schema,
+        schema_name=ask.schema_name,
         system=system,
         prompt=prompt,
         material=_LABELLED.sub("", material[-1]).strip() if material else "",
@@ -71,20 +71,8 @@ def read_asked(messages: list[Mapping[str, Any]], response_format: Mapping[str, 
         label=found["label"],
         labels=_listed(found["labels"]),
         types=_listed(found["types"]),
-        criteria=_listed(_first(_CRITERIA, system)),
+        criteria=_listed(_first(_CRITERIA, system)) if system else (),
     )
-
-
-def content_text(message: Mapping[str, Any]) -> str:
-    """Return a message's text; the text parts of a multi-part content are joined by line breaks."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        parts = cast("list[Any]", content)
-        texts = [cast("Mapping[str, Any]", part).get("text") for part in parts if isinstance(part, Mapping)]
-        return "\n".join(text for text in texts if isinstance(text, str))
-    return ""
 
 
 def script_of(text: str) -> Lang:
@@ -93,21 +81,12 @@ def script_of(text: str) -> Lang:
     return "zh" if letters and len(_CJK.findall(text)) / letters >= _CJK_SHARE_OF_ZH else "en"
 
 
-def _schema_of(response_format: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | None, str]:
-    if response_format is None or response_format.get("type") != "json_schema":
-        return None, ""
-    holder = response_format.get("json_schema")
-    if not isinstance(holder, Mapping):
-        return None, ""
-    named = cast("Mapping[str, Any]", holder)
-    schema = named.get("schema")
-    return (cast("Mapping[str, Any]", schema) if isinstance(schema, Mapping) else None), str(named.get("name", ""))
-
-
 def _first(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
     return match.group(1).strip() if match else ""
 
 
 def _listed(text: str) -> tuple[str, ...]:
+    if not text:
+        return ()
     return tuple(part.strip() for part in re.split(r"[、,，;；|]", text) if part.strip())

@@ -10,6 +10,8 @@ from typing import Any, cast
 from tidemill.simulator.voice import Voice
 
 _DEEPEST = 12  # a schema that refers to itself must end somewhere
+_MOST_ITEMS = 1000
+_MOST_CHARS = 100_000
 _FORMATS: Mapping[str, str] = {
     "date": "2025-03-12",
     "time": "09:30:00Z",
@@ -23,9 +25,21 @@ _FORMATS: Mapping[str, str] = {
 Schema = Mapping[str, Any]
 
 
+class SchemaRefused(ValueError):
+    """The schema is malformed, contradicts itself, or wants more than anyone would send."""
+
+
 def value_for(schema: Schema, voice: Voice, topic: str) -> Any:
-    """Return a value valid under ``schema``; free text is about ``topic``."""
-    return _Maker(schema, voice, topic).make(schema, 0)
+    """Return a value valid under ``schema``; free text is about ``topic``.
+
+    Raises SchemaRefused when the schema has no such value: wrong types in it, bounds the wrong way round, over 1000
+    items or 100 000 characters demanded.
+    """
+    try:
+        return _Maker(schema, voice, topic).make(schema, 0)
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError) as problem:
+        # A schema is any JSON at all: checking each keyword's type first would repeat the specification here.
+        raise SchemaRefused(str(problem) or type(problem).__name__) from None
 
 
 class _Maker:
@@ -97,6 +111,8 @@ class _Maker:
     def _array(self, schema: Schema, depth: int) -> list[Any]:
         least = int(schema.get("minItems", 0))
         most = int(schema.get("maxItems", max(least, 3)))
+        if least > _MOST_ITEMS:
+            raise SchemaRefused(f"{least} items are too many")
         count = least if depth >= _DEEPEST else self._voice.dice.randint(min(max(least, 1), most), min(most, least + 3))
         first = cast("list[Schema]", schema.get("prefixItems", []))
         rest = schema.get("items", {})
@@ -122,6 +138,8 @@ class _Maker:
         if isinstance(form, str) and form in _FORMATS:
             return _FORMATS[form]
         least = int(schema.get("minLength", 0))
+        if least > _MOST_CHARS:
+            raise SchemaRefused(f"{least} characters are too many")
         most = int(schema.get("maxLength", max(least, 400)))
         text = self._voice.passage(self._topic, min(max(least, 40), most))
         while len(text) < least:

@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from msgspec import Struct
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tidemill.simulator.app import Simulator
 from tidemill.simulator.config import SimulatorConfig
+from tidemill.simulator.exchange import TRANSPORT
 
 _BACKLOG = 2048
 
@@ -30,8 +32,8 @@ class Served(Struct, frozen=True):
         return f"{self.origin}/v1"
 
 
-async def serve(config: SimulatorConfig, host: str, port: int, announce: Callable[[str], None]) -> None:
-    """Listen on ``host:port`` (0 = a free port), call ``announce(base_url)`` once ready, return on SIGINT or SIGTERM.
+async def serve(config: SimulatorConfig, host: str, port: int, announce: Callable[[Served], None]) -> None:
+    """Listen on ``host:port`` (0 = a free port), call ``announce`` once ready, return on SIGINT or SIGTERM.
 
     Raises OSError when the address cannot be bound.
     """
@@ -41,7 +43,7 @@ async def serve(config: SimulatorConfig, host: str, port: int, announce: Callabl
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, _stop, server)
-        announce(served.base_url)
+        announce(served)
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -78,6 +80,15 @@ class _Embedded(uvicorn.Server):
         yield
 
 
+class _Protocol(HttpToolsProtocol):
+    """Hands the connection's transport to the application: ASGI has no word for hanging up without an answer."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request's scope."""
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[typeddict-item] - ours, no known one
+
+
 @contextmanager
 def _listening(host: str, port: int) -> Generator[socket.socket, None, None]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -96,5 +107,11 @@ def _origin(listener: socket.socket) -> str:
 def _options(app: Simulator) -> uvicorn.Config:
     # log_level critical: uvicorn would report every ordered cut as an error of the application.
     return uvicorn.Config(
-        app, lifespan="off", access_log=False, log_level="critical", timeout_graceful_shutdown=1, backlog=_BACKLOG
+        app,
+        http=_Protocol,
+        lifespan="off",
+        access_log=False,
+        log_level="critical",
+        timeout_graceful_shutdown=1,
+        backlog=_BACKLOG,
     )

@@ -1,73 +1,105 @@
-"""What the simulator saw: counts, peaks, and the last requests for tests to look at."""
+"""What the simulator saw: counts, peaks, who left, and the last requests for tests to look at."""
 
 from collections import Counter, deque
 from typing import Any
 
 import msgspec
 
+from tidemill.kernel import clock
+from tidemill.simulator.exchange import Exchange
+
 _BODY_KEPT_BYTES = 64 * 1024  # a kept request is for reading in a test, not for keeping uploads
+_MOST_NAMES = 1000  # names of models and keys counted apart; later ones are counted together
+_MOST_ABORTS = 100
+_KEY_SHOWN = 8
+OTHERS = "(others)"
 
 
 class Stats:
-    """Counts by route and status, peaks, requests that the client left, and the newest requests."""
+    """Counts by route, model and key, peaks, requests that the client left, and the newest requests."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
+        self.in_flight = 0
         self.reset()
 
     def reset(self) -> None:
         """Forget everything except what is in flight now."""
-        self.in_flight: int = getattr(self, "in_flight", 0)
         self.max_in_flight: int = self.in_flight
         self.aborted: int = 0
         self.faults: Counter[str] = Counter()
-        self._routes: dict[str, Counter[int]] = {}
+        self._routes: dict[str, Counter[str]] = {}
+        self._models: dict[str, Counter[str]] = {}
+        self._keys: dict[str, Counter[str]] = {}
+        self._aborts: deque[dict[str, Any]] = deque(maxlen=_MOST_ABORTS)
         self._last: deque[tuple[str, list[tuple[bytes, bytes]], bytes]] = deque(maxlen=self._keep)
 
-    def arrived(self, route: str, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Note a request before it is answered."""
-        self._last.append((route, headers, body[:_BODY_KEPT_BYTES]))
-
-    def started(self) -> None:
-        """Note that a request now waits or works."""
+    def started(self, exchange: Exchange) -> None:
+        """Note a request that now waits or works."""
+        self._last.append((exchange.route, exchange.headers, exchange.data[:_BODY_KEPT_BYTES]))
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
-    def ended(self) -> None:
-        """Note that a request neither waits nor works any more."""
+    def ended(self, exchange: Exchange) -> None:
+        """Note that the request neither waits nor works any more, and what it was answered."""
         self.in_flight -= 1
+        if not exchange.status:
+            return
+        status = str(exchange.status)
+        _named(self._routes, exchange.route)[status] += 1
+        _named(self._models, exchange.model)[status] += 1
+        _named(self._keys, exchange.key[-_KEY_SHOWN:])[status] += 1
 
-    def answered(self, route: str, status: int) -> None:
-        """Count one answer."""
-        self._routes.setdefault(route, Counter())[status] += 1
+    def left(self, exchange: Exchange) -> None:
+        """Note that the client went away before its answer was complete."""
+        self.aborted += 1
+        self._aborts.append(
+            {
+                "route": exchange.route,
+                "model": exchange.model,
+                "key": exchange.key[-_KEY_SHOWN:],
+                "after_s": round(clock.monotonic() - exchange.arrived_s, 6),
+                "events": exchange.events,
+            }
+        )
 
     def view(self, *, waiting: int, max_waiting: int) -> dict[str, Any]:
-        """Return everything as plain data; header names are in lower case, bodies decoded where they are JSON."""
+        """Return everything as plain data; header names are in lower case, bodies decoded where they are JSON.
+
+        Keys are shown by their last 8 characters. ``after_s`` of an abort runs from the request's head to the moment
+        its client was seen to be gone.
+        """
         return {
-            "routes": {
-                route: {str(status): count for status, count in sorted(counts.items())}
-                for route, counts in sorted(self._routes.items())
-            },
+            "routes": {route: dict(sorted(counts.items())) for route, counts in sorted(self._routes.items())},
+            "models": {name: dict(counts) for name, counts in sorted(self._models.items())},
+            "keys": {name: dict(counts) for name, counts in sorted(self._keys.items())},
             "requests": sum(sum(counts.values()) for counts in self._routes.values()),
             "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
             "waiting": waiting,
             "max_waiting": max_waiting,
             "aborted": self.aborted,
+            "aborts": list(self._aborts),
             "faults": dict(self.faults),
             "last": [
-                {"route": route, "headers": _named(headers), "body": _readable(body)}
+                {"route": route, "headers": _readable_headers(headers), "body": _readable(body)}
                 for route, headers, body in self._last
             ],
         }
 
 
-def _named(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+def _named(counts: dict[str, Counter[str]], name: str) -> Counter[str]:
+    if name not in counts and len(counts) >= _MOST_NAMES:
+        name = OTHERS
+    return counts.setdefault(name, Counter())
+
+
+def _readable_headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 def _readable(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return body.decode("utf-8", "replace")

@@ -1,216 +1,204 @@
-"""Answer the OpenAI routes: chat completions plain and streamed, embeddings, the list of models."""
+"""Answer chat completions, plain and streamed."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any, cast
 
 import msgspec
 
 from tidemill.kernel import clock
-from tidemill.simulator import openai_shapes as shapes
-from tidemill.simulator.answers import reply_to
-from tidemill.simulator.asked import content_text
-from tidemill.simulator.config import SimulatorConfig
+from tidemill.simulator.ask import Ask, Reply
+from tidemill.simulator.deciding import decide, spent_on
+from tidemill.simulator.decoded import objects
 from tidemill.simulator.exchange import Exchange
-from tidemill.simulator.vectors import as_base64, embed
+from tidemill.simulator.faults import content_faults
+from tidemill.simulator.openai import shapes
+from tidemill.simulator.openai.chat_reading import read_chat
+from tidemill.simulator.openai.chat_rules import check_chat
+from tidemill.simulator.openai.errors import bad, unknown_model, usual_headers
+from tidemill.simulator.prompt_cache import PromptCache
+from tidemill.simulator.schema_values import SchemaRefused
+from tidemill.simulator.streams import EVENT_STREAM, Stream, event
+from tidemill.simulator.tokens import count_tokens
 
-Work = Callable[[Exchange, bytes, SimulatorConfig, str | None], Awaitable[None]]
-
-_ANY_MODEL = "simulator"  # listed when every name is accepted
-_PIECE_CHARS = 8
 _MOST_CHOICES = 16
-_STREAM_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+_TURN_TOKENS = 3
+_IMAGE_TOKENS = 85
+_CACHED_FROM = 1024  # shorter prompts are never cached
+_CACHE_STEP = 128
 
 
-class _Refused(Exception):
-    """The request is not valid; carries the whole answer."""
-
-    def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.value = shapes.error(message, "invalid_request_error", code, param)
-
-
-class OpenAIRoutes:
-    """The provider's routes under ``/v1`` (also without it)."""
-
-    def work(self, route: str) -> Work | None:
-        """Return the handler of a POST route; it runs inside a slot."""
-        return {"/chat/completions": self._chat, "/embeddings": self._embeddings}.get(route)
-
-    async def models(self, exchange: Exchange, name: str, config: SimulatorConfig) -> None:
-        """Answer the list of models, or one of them when ``name`` is given."""
-        known = config.models or (_ANY_MODEL,)
-        items = [{"id": model, "object": "model", "created": 0, "owned_by": "simulator"} for model in known]
-        if not name:
-            await exchange.json(200, {"object": "list", "data": items})
-            return
-        one = next((item for item in items if item["id"] == name), None)
-        if one is None:
-            await exchange.json(404, _unknown(name).value)
-        else:
-            await exchange.json(200, one)
-
-    async def _chat(self, exchange: Exchange, data: bytes, config: SimulatorConfig, fault: str | None) -> None:
-        try:
-            body = _read(data, config)
-            messages = _messages(body)
-        except _Refused as refused:
-            await exchange.json(refused.status, refused.value)
-            return
-        wanted = body.get("n")
-        count = min(wanted, _MOST_CHOICES) if isinstance(wanted, int) and wanted > 0 else 1
-        replies = [
-            reply_to(body, seed=config.seed, low_share=config.low_share, fault=fault, index=index)
-            for index in range(count)
-        ]
-        spent = sum(shapes.count_tokens(_spoken(reply)) for reply in replies)
-        used = shapes.usage(sum(3 + shapes.count_tokens(content_text(m)) for m in messages), spent)
-        answer_id = f"chatcmpl-{_name(data)}"
-        created, model = int(clock.now().timestamp()), str(body["model"])
-        if body.get("stream") is True:
-            await self._stream(exchange, body, config, fault, _Head(answer_id, created, model, used), replies)
-            return
-        value = shapes.completion(answer_id, created, model, replies, used)
-        if fault == "cut":
-            await exchange.half(200, value)
-        else:
-            await exchange.json(200, value, {"x-request-id": _name(data)})
-
-    async def _stream(
-        self,
-        exchange: Exchange,
-        body: dict[str, Any],
-        config: SimulatorConfig,
-        fault: str | None,
-        head: "_Head",
-        replies: list[shapes.Reply],
-    ) -> None:
-        options = body.get("stream_options")
-        with_usage = isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage") is True
-        blank: dict[str, Any] = {"usage": None} if with_usage else {}
-
-        def frame(choices: list[dict[str, Any]]) -> dict[str, Any]:
-            return {**shapes.chunk(head.answer_id, head.created, head.model, choices), **blank}
-
-        await exchange.start(200, _STREAM_HEADERS)
-        for index, reply in enumerate(replies):
-            parts = shapes.deltas(reply, _pieces(reply.text))
-            cut_at = max(1, len(parts) // 2) if fault == "cut" else -1
-            for number, delta in enumerate(parts):
-                if number == cut_at:
-                    return  # the body stays open-ended; the server drops the connection
-                if number:
-                    await exchange.pause(config.chunk_interval_s)
-                await exchange.event(frame([shapes.choice(index, delta)]))
-            await exchange.event(frame([shapes.choice(index, {}, reply.finish_reason)]))
-        if with_usage:
-            await exchange.event({**frame([]), "usage": head.used})
-        await exchange.write(b"data: [DONE]\n\n", more=False)
-
-    async def _embeddings(self, exchange: Exchange, data: bytes, config: SimulatorConfig, fault: str | None) -> None:
-        try:
-            body = _read(data, config)
-            texts = _inputs(body)
-            dimensions = _dimensions(body, config.dimensions)
-        except _Refused as refused:
-            await exchange.json(refused.status, refused.value)
-            return
-        packed = body.get("encoding_format") == "base64"
-        vectors = [embed(text, dimensions) for text in texts]
-        tokens = sum(shapes.count_tokens(text) for text in texts)
-        value = {
-            "object": "list",
-            "data": [
-                {"object": "embedding", "index": index, "embedding": as_base64(vector) if packed else vector}
-                for index, vector in enumerate(vectors)
-            ],
-            "model": body["model"],
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-        }
-        if fault == "cut":
-            await exchange.half(200, value)
-        else:
-            await exchange.json(200, value)
-
-
-class _Head(msgspec.Struct, frozen=True):
-    """What every chunk of one stream repeats."""
-
-    answer_id: str
-    created: int
-    model: str
-    used: dict[str, Any]
-
-
-def _read(data: bytes, config: SimulatorConfig) -> dict[str, Any]:
+def read_body(exchange: Exchange, usual_model: str = "") -> dict[str, Any]:
+    """Decode a JSON body that names a model which is served, or none where there is a usual one; raises Refused."""
     try:
-        body = msgspec.json.decode(data)
-    except msgspec.DecodeError as problem:
-        raise _Refused(400, f"The body is not JSON: {problem}") from None
+        body = msgspec.json.decode(exchange.data)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise bad(f"We could not parse the JSON body of your request: {problem}") from None
     if not isinstance(body, dict):
-        raise _Refused(400, "The body must be a JSON object.")
-    fields = cast("dict[str, Any]", body)
-    model = fields.get("model")
+        raise bad("The body must be a JSON object.")
+    given = cast("dict[str, Any]", body)
+    if usual_model and given.get("model") is None:
+        return {**given, "model": usual_model}
+    model = given.get("model")
     if not isinstance(model, str) or not model:
-        raise _Refused(400, "You must provide a model parameter.", param="model")
-    if config.models and model not in config.models:
-        raise _unknown(model)
-    return fields
+        raise bad("you must provide a model parameter", param="model")
+    if exchange.config.models and model not in exchange.config.models:
+        raise unknown_model(model)
+    return given
 
 
-def _unknown(model: str) -> _Refused:
-    message = f"The model `{model}` does not exist or you do not have access to it."
-    return _Refused(404, message, code="model_not_found", param="model")
-
-
-def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise _Refused(400, "'messages' must be a list with at least one message.", param="messages")
-    for index, message in enumerate(cast("list[Any]", messages)):
-        if not isinstance(message, dict) or not isinstance(cast("dict[str, Any]", message).get("role"), str):
-            raise _Refused(400, f"'messages[{index}]' must be an object with a role.", param=f"messages[{index}]")
-    form = body.get("response_format")
-    if form is not None and not isinstance(form, dict):
-        raise _Refused(400, "'response_format' must be an object.", param="response_format")
-    return cast("list[dict[str, Any]]", messages)
-
-
-def _inputs(body: dict[str, Any]) -> list[str]:
-    given = body.get("input")
-    items = cast("list[Any]", given) if isinstance(given, list) else [given]
-    if items and all(isinstance(item, int) for item in items):
-        items = [items]  # one text as token numbers
-    texts: list[str] = []
-    for item in items:
-        if isinstance(item, str) and item:
-            texts.append(item)
-        elif isinstance(item, list) and item:
-            texts.append(" ".join(str(token) for token in cast("list[Any]", item)))
-        else:
-            raise _Refused(400, "'input' must be a text, or a list of texts that are not empty.", param="input")
-    if not texts:
-        raise _Refused(400, "'input' must not be empty.", param="input")
-    return texts
-
-
-def _dimensions(body: dict[str, Any], usual: int) -> int:
-    asked = body.get("dimensions", usual)
-    if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= 4096:  # noqa: PLR2004 - as providers
-        raise _Refused(400, "'dimensions' must be between 1 and 4096.", param="dimensions")
-    return asked
-
-
-def _pieces(text: str) -> list[str]:
-    return [text[at : at + _PIECE_CHARS] for at in range(0, len(text), _PIECE_CHARS)]
-
-
-def _spoken(reply: shapes.Reply) -> str:
-    if reply.tool_calls:
-        return "".join(call["function"]["arguments"] for call in reply.tool_calls)
-    return reply.text
-
-
-def _name(data: bytes) -> str:
+def request_id(data: bytes) -> str:
+    """Return 24 hex digits that name a request by its bytes."""
     return hashlib.blake2b(data, digest_size=12).hexdigest()
+
+
+class Chat:
+    """Chat completions; knows earlier prompts only to name cached tokens."""
+
+    def __init__(self) -> None:
+        self._cache = PromptCache()
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Answer ``POST /v1/chat/completions``; raises Refused."""
+        config = exchange.config
+        body = read_body(exchange)
+        check_chat(body, strict=config.strict, has_reasoning=config.reasoning_field != "none")
+        ask = read_chat(body, thinks=config.thinks)
+        count = min(body.get("n") or 1, _MOST_CHOICES)
+        faults = content_faults(exchange.plan)
+        try:
+            replies = [
+                decide(ask, seed=config.seed, low_share=config.low_share, faults=faults, index=index)
+                for index in range(count)
+            ]
+        except SchemaRefused as problem:
+            raise bad(f"Invalid schema: {problem}", code="invalid_json_schema", param="response_format") from None
+        spent = [spent_on(reply) for reply in replies]
+        prompt, cached = prompt_tokens(ask, body, self._cache)
+        used = shapes.usage(prompt, sum(said for said, _ in spent), sum(thought for _, thought in spent), cached)
+        name = request_id(exchange.data)
+        head = {
+            "id": f"chatcmpl-{name}",
+            "created": int(clock.now().timestamp()),
+            "model": body["model"],
+            "service_tier": "default",
+            "system_fingerprint": "fp_simulated",
+        }
+        custom = frozenset(tool["custom"]["name"] for tool in objects(body.get("tools")) if tool["type"] == "custom")
+        work = _Work(head, used, custom, "functions" in body, config.reasoning_field, body)
+        if body.get("stream") is True:
+            await _stream(exchange, work, replies, name)
+            return
+        choices = [
+            {
+                "index": index,
+                "message": work.message(reply),
+                "logprobs": shapes.logprobs(reply.text, work.top) if work.has_logprobs else None,
+                "finish_reason": work.finish(reply),
+            }
+            for index, reply in enumerate(replies)
+        ]
+        value = shapes.completion(head, choices, used)
+        if "no-usage" in exchange.plan:
+            del value["usage"]
+        await exchange.answer(value, usual_headers(name))
+
+
+def prompt_tokens(ask: Ask, body: Mapping[str, Any], cache: PromptCache | None = None) -> tuple[int, int]:
+    """Return the tokens of a prompt, and how many of them an earlier prompt with the same beginning left cached."""
+    sizes = [
+        _TURN_TOKENS
+        + count_tokens(turn.text)
+        + _IMAGE_TOKENS * len(turn.media)
+        + sum(count_tokens(call.name) + count_tokens(str(call.arguments)) for call in turn.calls)
+        for turn in ask.turns
+    ]
+    tools = count_tokens(str(body["tools"])) if body.get("tools") else 0
+    prompt = sum(sizes) + tools
+    if cache is None or prompt < _CACHED_FROM:
+        return prompt, 0
+    so_far, parts = tools, list[tuple[str, int]]()
+    for turn, size in zip(ask.turns, sizes, strict=True):
+        so_far += size
+        parts.append((f"{turn.role}:{turn.text}", so_far))
+    known, _ = cache.read(parts, f"{body['model']}{body.get('tools')}")
+    return prompt, known // _CACHE_STEP * _CACHE_STEP if known >= _CACHED_FROM else 0
+
+
+class _Work:
+    """What the choices of one answer have in common."""
+
+    def __init__(
+        self,
+        head: Mapping[str, Any],
+        used: dict[str, Any],
+        custom: frozenset[str],
+        is_legacy: bool,  # noqa: FBT001 - as above
+        reasoning_field: str,
+        body: Mapping[str, Any],
+    ) -> None:
+        self.head = head
+        self.used = used
+        self.has_logprobs = body.get("logprobs") is True
+        self.top = body.get("top_logprobs") or 0
+        options = cast("dict[str, Any]", body.get("stream_options") or {})
+        self.with_usage = options.get("include_usage") is True
+        self._custom = custom
+        self._is_legacy = is_legacy
+        self._reasoning_field = reasoning_field
+
+    def message(self, reply: Reply) -> dict[str, Any]:
+        return shapes.message(
+            reply, reasoning_field=self._reasoning_field, custom=self._custom, is_legacy=self._is_legacy
+        )
+
+    def deltas(self, reply: Reply, form: str) -> list[dict[str, Any]]:
+        return shapes.deltas(
+            reply,
+            reasoning_field=self._reasoning_field,
+            custom=self._custom,
+            is_legacy=self._is_legacy,
+            form=form,
+        )
+
+    def finish(self, reply: Reply) -> str:
+        return "function_call" if reply.calls and self._is_legacy else shapes.FINISH[reply.finish]
+
+
+async def _stream(exchange: Exchange, work: _Work, replies: list[Reply], name: str) -> None:
+    plan = exchange.plan
+    tools = plan.get("tools")
+    parts = [work.deltas(reply, tools.form if tools else "") for reply in replies]
+    stream = Stream(exchange, sum(len(deltas) - 1 for deltas in parts))
+    repeats, with_usage = "repeat-usage" in plan, work.with_usage and "no-usage" not in plan
+    frame: dict[str, Any] = {**work.head, "object": "chat.completion.chunk"}
+    if with_usage:
+        frame["usage"] = None
+    said: list[str] = []
+    await stream.open({**EVENT_STREAM, **usual_headers(name)})
+    for row in zip_longest(*parts):
+        for index, delta in enumerate(row):
+            if delta is None:
+                continue
+            content = cast("str | None", delta.get("content"))
+            logs = (
+                {"content": [shapes.token_logprob(content, work.top)], "refusal": None}
+                if content and work.has_logprobs
+                else None
+            )
+            value = {**frame, "choices": [shapes.choice(index, delta, None, logs)]}
+            if repeats:
+                said.append(content or "")
+                value["usage"] = shapes.usage_so_far(work.used["prompt_tokens"], said)
+            if "role" in delta:
+                await stream.send(event(value))
+            else:
+                is_tool = "tool_calls" in delta and "name" not in delta["tool_calls"][0].get("function", {})
+                await stream.content(event(value), is_tool=is_tool)
+    if "no-done" not in plan:
+        for index, reply in enumerate(replies):
+            await stream.send(event({**frame, "choices": [shapes.choice(index, {}, work.finish(reply))]}))
+    if with_usage:
+        await stream.send(event({**frame, "choices": [], "usage": work.used}))
+    await stream.finish(b"data: [DONE]\n\n")

@@ -1,111 +1,142 @@
-"""The OpenAI wire shapes a provider answers with: completions, chunks, embeddings, models, errors.
+"""The OpenAI wire shapes of a chat answer: completions, chunks, deltas, usage.
 
-Checked against the types of the openai Python package 3.x.
+Checked against the types of the openai Python package 3.54.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from tidemill.simulator.ask import Call, Finish, Reply
+from tidemill.simulator.deciding import as_json
+from tidemill.simulator.streams import pieces
+from tidemill.simulator.tokens import count_tokens
 
-_CHARS_PER_TOKEN = 4  # the rule of thumb for Latin text; a Chinese character counts as one token
-
-
-class Reply(Struct, frozen=True):
-    """One finished answer before it takes its wire shape."""
-
-    text: str
-    finish_reason: str
-    tool_calls: list[dict[str, Any]] | None = None
-    reasoning: str | None = None
-
-
-def count_tokens(text: str) -> int:
-    """Estimate tokens; never 0 for text that is not empty."""
-    latin = len(text) if text.isascii() else sum(char < "\u2e80" for char in text)
-    return len(text) - latin + -(-latin // _CHARS_PER_TOKEN)
-
-
-def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
-    """Return the usage block of a chat answer."""
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0},
-    }
-
-
-def completion(answer_id: str, created: int, model: str, replies: list[Reply], used: Mapping[str, Any]) -> Any:
-    """Return a plain chat completion."""
-    return {
-        "id": answer_id,
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
-        "choices": [
-            {
-                "index": index,
-                "message": {
-                    "role": "assistant",
-                    "content": None if reply.tool_calls else reply.text,
-                    "refusal": None,
-                    **({"tool_calls": reply.tool_calls} if reply.tool_calls else {}),
-                },
-                "logprobs": None,
-                "finish_reason": reply.finish_reason,
-            }
-            for index, reply in enumerate(replies)
-        ],
-        "usage": used,
-        "system_fingerprint": "fp_simulated",
-    }
-
-
-def chunk(answer_id: str, created: int, model: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one stream chunk around ``choices``."""
-    return {
-        "id": answer_id,
-        "object": "chat.completion.chunk",
-        "created": created,
-        "model": model,
-        "system_fingerprint": "fp_simulated",
-        "choices": choices,
-    }
-
-
-def choice(index: int, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-    """Return one choice of a stream chunk."""
-    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-
-
-def deltas(reply: Reply, pieces: list[str]) -> list[dict[str, Any]]:
-    """Return the deltas of one answer in order, without the closing empty one."""
-    first: dict[str, Any] = {"role": "assistant", "content": None if reply.tool_calls else "", "refusal": None}
-    out = [first]
-    for index, call in enumerate(reply.tool_calls or []):
-        function = call["function"]
-        opening = {"name": function["name"], "arguments": ""}
-        out.append({"tool_calls": [{"index": index, "id": call["id"], "type": "function", "function": opening}]})
-        out.append({"tool_calls": [{"index": index, "function": {"arguments": function["arguments"]}}]})
-    if not reply.tool_calls:
-        out.extend({"content": piece} for piece in pieces)
-    return out
-
-
-def error(message: str, kind: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
-    """Return the error envelope."""
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-FAULT_ERRORS: Mapping[int, tuple[str, str, str | None]] = {
-    400: ("The request was refused.", "invalid_request_error", None),
-    401: ("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
-    404: ("The model does not exist.", "invalid_request_error", "model_not_found"),
-    429: ("Rate limit reached. Try again later.", "requests", "rate_limit_exceeded"),
-    500: ("The server had an error while processing the request.", "server_error", None),
-    502: ("Bad gateway.", "server_error", None),
-    503: ("The engine is overloaded. Try again later.", "server_error", None),
+FINISH: Mapping[Finish, str] = {
+    "end": "stop",
+    "stop": "stop",
+    "length": "length",
+    "tools": "tool_calls",
+    "filtered": "content_filter",
 }
-"""Message, type and code of an ordered HTTP fault."""
+CUSTOM_INPUT = "input"
+"""The one argument of a custom tool, whose input is bare text."""
+
+
+def usage(prompt: int, said: int, reasoning: int = 0, cached: int = 0) -> dict[str, Any]:
+    """Return the usage block; completion tokens hold the reasoning, prompt tokens what was cached."""
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": said + reasoning,
+        "total_tokens": prompt + said + reasoning,
+        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def completion(head: Mapping[str, Any], choices: list[dict[str, Any]], used: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plain chat completion; ``head`` is what chunks of a stream would repeat."""
+    return {**head, "object": "chat.completion", "choices": choices, "usage": used}
+
+
+def message(reply: Reply, *, reasoning_field: str, custom: frozenset[str], is_legacy: bool) -> dict[str, Any]:
+    """Return the assistant's message of one choice."""
+    said: dict[str, Any] = {
+        "role": "assistant",
+        "content": reply.text or None if reply.calls else reply.text,
+        "refusal": None,
+        "annotations": [],
+    }
+    if reply.reasoning and reasoning_field != "none":
+        said[reasoning_field] = reply.reasoning
+    if reply.calls and is_legacy:
+        said["function_call"] = {"name": reply.calls[0].name, "arguments": as_json(reply.calls[0].arguments)}
+    elif reply.calls:
+        said["tool_calls"] = [_tool_call(call, custom) for call in reply.calls]
+    return said
+
+
+def call_id(call: Call) -> str:
+    """Return OpenAI's kind of id."""
+    return f"call_{call.key}"
+
+
+def spoken_input(call: Call, custom: frozenset[str]) -> str:
+    """Return what streams as the call's arguments: JSON, or the bare text of a custom tool."""
+    return str(call.arguments.get(CUSTOM_INPUT, "")) if call.name in custom else as_json(call.arguments)
+
+
+def _tool_call(call: Call, custom: frozenset[str]) -> dict[str, Any]:
+    kind, part = ("custom", "input") if call.name in custom else ("function", "arguments")
+    return {"id": call_id(call), "type": kind, kind: {"name": call.name, part: spoken_input(call, custom)}}
+
+
+def choice(index: int, delta: dict[str, Any], finish_reason: str | None = None, logprobs: Any = None) -> dict[str, Any]:
+    """Return one choice of a stream chunk."""
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
+
+
+def deltas(reply: Reply, *, reasoning_field: str, custom: frozenset[str], is_legacy: bool, form: str) -> list[Any]:
+    """Return the deltas of one choice in order, without the closing empty one.
+
+    ``form`` may name one of the odd forms in which some upstreams send tool calls.
+    """
+    out: list[dict[str, Any]] = [
+        {"role": "assistant", "content": None if reply.calls and not reply.text else "", "refusal": None}
+    ]
+    if reply.reasoning and reasoning_field != "none":
+        out += [{reasoning_field: piece} for piece in pieces(reply.reasoning)]
+    out += [{"content": piece} for piece in pieces(reply.text)]
+    if reply.calls and is_legacy:
+        call = reply.calls[0]
+        out.append({"function_call": {"name": call.name, "arguments": ""}})
+        out += [{"function_call": {"arguments": piece}} for piece in pieces(as_json(call.arguments))]
+        return out
+    per_call = [_call_deltas(index, call, custom, form) for index, call in enumerate(reply.calls)]
+    if form == "joined" and per_call:
+        longest = max(len(events) for events in per_call)
+        out += [{"tool_calls": [events[at] for events in per_call if at < len(events)]} for at in range(longest)]
+        return out
+    return out + [{"tool_calls": [event]} for events in per_call for event in events]
+
+
+def _call_deltas(index: int, call: Call, custom: frozenset[str], form: str) -> list[dict[str, Any]]:
+    kind, part = ("custom", "input") if call.name in custom else ("function", "arguments")
+    spoken = spoken_input(call, custom)
+    opening: dict[str, Any] = {"index": index, "id": call_id(call), "type": kind, kind: {"name": call.name, part: ""}}
+    if form == "whole":
+        opening[kind][part] = spoken
+        return [opening]
+    parts = pieces(spoken)
+    if form == "cumulative":
+        parts = ["".join(parts[: at + 1]) for at in range(len(parts))]
+    events = [opening, *({"index": index, kind: {part: piece}} for piece in parts)]
+    for event in events:
+        if form == "no-index":
+            del event["index"]
+        elif form == "one-index":
+            event["index"] = 0
+        elif form == "no-id":
+            event.pop("id", None)
+    return events
+
+
+def logprobs(text: str, top: int) -> dict[str, Any]:
+    """Return log probabilities of a text's pieces, made up but falling in order."""
+    return {"content": [token_logprob(piece, top) for piece in pieces(text)], "refusal": None}
+
+
+def token_logprob(piece: str, top: int) -> dict[str, Any]:
+    """Return the log probability of one piece and of ``top`` others beside it."""
+    others = [piece, *(f"{piece[:-1]}{chr(97 + at)}" for at in range(top - 1))][:top]
+    ranked = [{"token": t, "logprob": -0.125 * (at + 1), "bytes": list(t.encode())} for at, t in enumerate(others)]
+    return {"token": piece, "logprob": -0.125, "bytes": list(piece.encode()), "top_logprobs": ranked}
+
+
+def usage_so_far(prompt: int, events: Sequence[str]) -> dict[str, Any]:
+    """Return the usage that an upstream repeats in every chunk: what has been said until now."""
+    return usage(prompt, count_tokens("".join(events)))
