@@ -1041,6 +1041,306 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListAllJobs
+         * @description Everybody's jobs, newest first.
+         */
+        get: operations["listAllJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetAnyJob
+         * @description Anybody's job with payload, checkpoint, error, runs and history.
+         */
+        get: operations["getAnyJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * PatchJob
+         * @description Change payload or priority of a job that waits or is a dead letter.
+         */
+        patch: operations["patchJob"];
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{job_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * CancelAnyJob
+         * @description Cancel anybody's job.
+         */
+        post: operations["cancelAnyJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{job_id}/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * DiscardJob
+         * @description Give up a dead letter.
+         */
+        post: operations["discardJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{job_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ReplayJob
+         * @description Give a dead letter another life: attempts count anew, the checkpoint stays unless there is a new payload.
+         */
+        post: operations["replayJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * DiscardJobs
+         * @description Discard dead letters by id or filter; says how many match unless `dry_run` is false.
+         */
+        post: operations["discardJobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ReplayJobs
+         * @description Replay dead letters by id or filter; says how many match unless `dry_run` is false.
+         */
+        post: operations["replayJobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/queues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListQueues
+         * @description Every queue with its depth, age, rate and bounds, by name.
+         */
+        get: operations["listQueues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/queues/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetQueue
+         * @description One queue.
+         */
+        get: operations["getQueue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * PatchQueue
+         * @description Set a queue's bounds; null goes back to the default.
+         */
+        patch: operations["patchQueue"];
+        trace?: never;
+    };
+    "/api/v1/admin/queues/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * PauseQueue
+         * @description Start no more of its jobs, on any worker; what runs goes on, what comes waits.
+         */
+        post: operations["pauseQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/queues/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ResumeQueue
+         * @description Start its jobs again.
+         */
+        post: operations["resumeQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListAllSchedules
+         * @description Everybody's schedules and the program's own (`user_id` null), newest first.
+         */
+        get: operations["listAllSchedules"];
+        put?: never;
+        /**
+         * CreateAnySchedule
+         * @description Schedule work for a user, or the program's own.
+         */
+        post: operations["createAnySchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/schedules/{schedule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetAnySchedule
+         * @description One schedule.
+         */
+        get: operations["getAnySchedule"];
+        put?: never;
+        post?: never;
+        /**
+         * DeleteAnySchedule
+         * @description Delete a schedule; the program's own stay.
+         */
+        delete: operations["deleteAnySchedule"];
+        options?: never;
+        head?: never;
+        /**
+         * PatchAnySchedule
+         * @description Change what is sent; the program's own schedules can be disabled and re-timed only.
+         */
+        patch: operations["patchAnySchedule"];
+        trace?: never;
+    };
+    "/api/v1/admin/schedules/{schedule_id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * RunAnySchedule
+         * @description Fire now, beside its times.
+         */
+        post: operations["runAnySchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/users/{user_id}": {
         parameters: {
             query?: never;
@@ -1059,6 +1359,26 @@ export interface paths {
          * @description Change state, role or group; disabling a user ends its sessions and stops its keys.
          */
         patch: operations["patchUser"];
+        trace?: never;
+    };
+    "/api/v1/admin/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListWorkers
+         * @description Every process that runs jobs, the newest first.
+         */
+        get: operations["listWorkers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/auth/forgot": {
@@ -1215,6 +1535,66 @@ export interface paths {
          * @description Set a new password by reset token (30 minutes, once). Every session ends.
          */
         post: operations["authReset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListJobs
+         * @description One's own jobs, newest first.
+         */
+        get: operations["listJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetJob
+         * @description One of one's own jobs with its history.
+         */
+        get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * CancelJob
+         * @description Cancel a job: a waiting one at once, a running one as soon as it has heard of it.
+         */
+        post: operations["cancelJob"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1435,6 +1815,98 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListSchedules
+         * @description One's own schedules, newest first.
+         */
+        get: operations["listSchedules"];
+        put?: never;
+        /**
+         * CreateSchedule
+         * @description Schedule work, by cron or once. `datagen.start` takes the body of `POST /api/start` as payload.
+         */
+        post: operations["createSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{schedule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetSchedule
+         * @description One of one's own schedules.
+         */
+        get: operations["getSchedule"];
+        put?: never;
+        post?: never;
+        /**
+         * DeleteSchedule
+         * @description Delete a schedule; the jobs it made stay.
+         */
+        delete: operations["deleteSchedule"];
+        options?: never;
+        head?: never;
+        /**
+         * PatchSchedule
+         * @description Change what is sent; times count from now.
+         */
+        patch: operations["patchSchedule"];
+        trace?: never;
+    };
+    "/api/v1/schedules/{schedule_id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * RunSchedule
+         * @description Fire now, beside its times.
+         */
+        post: operations["runSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetTaskStatus
+         * @description How far a generation task or a job has got, in one shape for all.
+         */
+        get: operations["getTaskStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/usage": {
         parameters: {
             query?: never;
@@ -1570,6 +2042,36 @@ export interface components {
             tokens: components["schemas"]["Tokens"];
             total: number;
             user_id: number;
+        };
+        /** AnyScheduleWish */
+        AnyScheduleWish: {
+            cron?: string | null;
+            /** @default true */
+            enabled: boolean;
+            /**
+             * @default once
+             * @enum {string}
+             */
+            misfire: "skip" | "once" | "all";
+            name: string;
+            payload?: {
+                [key: string]: unknown;
+            };
+            run_at?: string | null;
+            /** @default UTC */
+            timezone: string;
+            type: string;
+            user_id?: number | null;
+        };
+        /** Attempt */
+        Attempt: {
+            ended_at: string | null;
+            error: components["schemas"]["WorkError"] | null;
+            number: number;
+            outcome: string | null;
+            /** Format: date-time */
+            started_at: string;
+            worker: string | null;
         };
         /** AuditEntry */
         AuditEntry: {
@@ -1787,6 +2289,17 @@ export interface components {
         Credentials: {
             password: string;
             username: string;
+        };
+        /** DeadFilter */
+        DeadFilter: {
+            error_code?: string | null;
+            from?: string | null;
+            queue?: string | null;
+            /** @enum {null|string} */
+            status?: "dead" | "failed" | null;
+            to?: string | null;
+            type?: string | null;
+            user_id?: number | null;
         };
         /** Envelope[NoneType] */
         Envelope_NoneType_: {
@@ -2098,6 +2611,103 @@ export interface components {
             /** @enum {string} */
             status: "available" | "starting" | "running" | "stopping" | "failed";
         };
+        /** JobBatch */
+        JobBatch: {
+            /** @default true */
+            dry_run: boolean;
+            filter?: components["schemas"]["DeadFilter"] | null;
+            ids?: string[] | null;
+        };
+        /** JobBatchResult */
+        JobBatchResult: {
+            changed: number;
+            matching: number;
+            sample: components["schemas"]["JobView"][];
+        };
+        /** JobDetail */
+        JobDetail: {
+            attempt: number;
+            attempts: components["schemas"]["Attempt"][];
+            cancel_by: number | null;
+            cancel_requested: boolean;
+            checkpoint: {
+                [key: string]: unknown;
+            } | null;
+            crashes: number;
+            /** Format: date-time */
+            created_at: string;
+            epoch: number;
+            error: components["schemas"]["WorkError"] | null;
+            events: components["schemas"]["JobEvent"][];
+            finished_at: string | null;
+            id: string;
+            idem_key: string | null;
+            max_attempts: number | null;
+            payload: {
+                [key: string]: unknown;
+            };
+            priority: number;
+            progress: components["schemas"]["Progress"];
+            publish_count: number;
+            published_at: string | null;
+            queue: string;
+            request_id: string | null;
+            /** Format: date-time */
+            run_at: string;
+            schedule_id: string | null;
+            started_at: string | null;
+            /** @enum {string} */
+            status: "queued" | "retry_wait" | "running" | "succeeded" | "failed" | "dead" | "cancelled";
+            type: string;
+            user_id: number | null;
+            worker: string | null;
+        };
+        /** JobEvent */
+        JobEvent: {
+            /** Format: date-time */
+            at: string;
+            data: {
+                [key: string]: unknown;
+            } | null;
+            kind: string;
+            seq: number;
+        };
+        /** JobPatch */
+        JobPatch: {
+            payload?: {
+                [key: string]: unknown;
+            };
+            priority?: number;
+        };
+        /** JobReplay */
+        JobReplay: {
+            payload?: {
+                [key: string]: unknown;
+            };
+        };
+        /** JobView */
+        JobView: {
+            attempt: number;
+            cancel_requested: boolean;
+            crashes: number;
+            /** Format: date-time */
+            created_at: string;
+            error: components["schemas"]["WorkError"] | null;
+            finished_at: string | null;
+            id: string;
+            max_attempts: number | null;
+            priority: number;
+            progress: components["schemas"]["Progress"];
+            queue: string;
+            /** Format: date-time */
+            run_at: string;
+            schedule_id: string | null;
+            started_at: string | null;
+            /** @enum {string} */
+            status: "queued" | "retry_wait" | "running" | "succeeded" | "failed" | "dead" | "cancelled";
+            type: string;
+            user_id: number | null;
+        };
         /** KeyPatch */
         KeyPatch: {
             budget?: number | string | null;
@@ -2399,6 +3009,30 @@ export interface components {
                 [key: string]: unknown;
             }[];
         };
+        /** OwnJob */
+        OwnJob: {
+            attempt: number;
+            cancel_requested: boolean;
+            crashes: number;
+            /** Format: date-time */
+            created_at: string;
+            error: components["schemas"]["WorkError"] | null;
+            events: components["schemas"]["JobEvent"][];
+            finished_at: string | null;
+            id: string;
+            max_attempts: number | null;
+            priority: number;
+            progress: components["schemas"]["Progress"];
+            queue: string;
+            /** Format: date-time */
+            run_at: string;
+            schedule_id: string | null;
+            started_at: string | null;
+            /** @enum {string} */
+            status: "queued" | "retry_wait" | "running" | "succeeded" | "failed" | "dead" | "cancelled";
+            type: string;
+            user_id: number | null;
+        };
         /** Part */
         Part: {
             error?: string | null;
@@ -2448,6 +3082,40 @@ export interface components {
             updated_at: string;
             usage: components["schemas"]["UsageSums"] | null;
             username: string;
+        };
+        /** Progress */
+        Progress: {
+            /** @default 0 */
+            current: number;
+            /** @default  */
+            message: string;
+            /** @default 0 */
+            percent: number;
+            /** @default 0 */
+            total: number;
+        };
+        /** QueuePatch */
+        QueuePatch: {
+            concurrency?: number | null;
+            max_length?: number | null;
+            max_per_user?: number | null;
+        };
+        /** QueueView */
+        QueueView: {
+            concurrency: number | null;
+            dead: number;
+            failed: number;
+            max_length: number;
+            max_per_user: number;
+            name: string;
+            oldest_s: number;
+            paused: boolean;
+            rate_per_s: number;
+            retry_wait: number;
+            running: number;
+            tickets: number | null;
+            types: string[];
+            waiting: number;
         };
         /** Readiness */
         Readiness: {
@@ -2544,6 +3212,30 @@ export interface components {
             next?: string | null;
             total?: number;
         };
+        /** RestList[ScheduleView] */
+        "RestList_tidemill.operations.contracts_schedules.ScheduleView_": {
+            items: components["schemas"]["ScheduleView"][];
+            next?: string | null;
+            total?: number;
+        };
+        /** RestList[JobView] */
+        "RestList_tidemill.operations.contracts.JobView_": {
+            items: components["schemas"]["JobView"][];
+            next?: string | null;
+            total?: number;
+        };
+        /** RestList[QueueView] */
+        "RestList_tidemill.operations.contracts.QueueView_": {
+            items: components["schemas"]["QueueView"][];
+            next?: string | null;
+            total?: number;
+        };
+        /** RestList[WorkerView] */
+        "RestList_tidemill.operations.contracts.WorkerView_": {
+            items: components["schemas"]["WorkerView"][];
+            next?: string | null;
+            total?: number;
+        };
         /** RestList[ChannelView] */
         "RestList_tidemill.relay.contracts.ChannelView_": {
             items: components["schemas"]["ChannelView"][];
@@ -2603,6 +3295,66 @@ export interface components {
                 [key: string]: unknown;
             };
             index: number;
+        };
+        /** ScheduleChange */
+        ScheduleChange: {
+            cron?: string | null;
+            enabled?: boolean;
+            misfire?: "skip" | "once" | "all";
+            name?: string;
+            payload?: {
+                [key: string]: unknown;
+            };
+            run_at?: string | null;
+            timezone?: string;
+        };
+        /** ScheduleFired */
+        ScheduleFired: {
+            job_id: string;
+            schedule_id: string;
+        };
+        /** ScheduleView */
+        ScheduleView: {
+            /** Format: date-time */
+            created_at: string;
+            cron: string | null;
+            enabled: boolean;
+            id: string;
+            last_job_id: string | null;
+            last_run_at: string | null;
+            /** @enum {string} */
+            misfire: "skip" | "once" | "all";
+            name: string;
+            next: string[];
+            next_run_at: string | null;
+            payload: {
+                [key: string]: unknown;
+            };
+            run_at: string | null;
+            timezone: string;
+            type: string;
+            /** Format: date-time */
+            updated_at: string;
+            user_id: number | null;
+        };
+        /** ScheduleWish */
+        ScheduleWish: {
+            cron?: string | null;
+            /** @default true */
+            enabled: boolean;
+            /**
+             * @default once
+             * @enum {string}
+             */
+            misfire: "skip" | "once" | "all";
+            name: string;
+            payload?: {
+                [key: string]: unknown;
+            };
+            run_at?: string | null;
+            /** @default UTC */
+            timezone: string;
+            type: string;
         };
         /** ServiceFigures */
         ServiceFigures: {
@@ -2672,6 +3424,18 @@ export interface components {
         TaskRef: {
             status: string;
             task_id: string;
+        };
+        /** TaskState */
+        TaskState: {
+            /** Format: date-time */
+            created_at: string;
+            error: components["schemas"]["WorkError"] | null;
+            finished_at: string | null;
+            progress: components["schemas"]["Progress"];
+            started_at: string | null;
+            status: string;
+            task_id: string;
+            type: string;
         };
         /** TaskStatus */
         TaskStatus: {
@@ -2771,6 +3535,26 @@ export interface components {
             per_accepted: number | null;
             wasted_share: number | null;
         };
+        /** TransportView */
+        TransportView: {
+            /** @default 0 */
+            delivered: number;
+            error?: string | null;
+            /** @default 0 */
+            nacked: number;
+            name: string;
+            /** @default 0 */
+            published: number;
+            /** @default 0 */
+            reconnects: number;
+            /** @default 0 */
+            redelivered: number;
+            /** @default 0 */
+            refused: number;
+            /** Format: date-time */
+            since: string;
+            state: string;
+        };
         /** UpdateDone */
         UpdateDone: {
             failed: unknown[];
@@ -2854,6 +3638,35 @@ export interface components {
             is_active?: boolean | null;
             /** @enum {null|string} */
             role?: "user" | "admin" | null;
+        };
+        /** WorkerJob */
+        WorkerJob: {
+            id: string;
+            started_at: string | null;
+            type: string;
+        };
+        /** WorkError */
+        WorkError: {
+            code: string;
+            message: string;
+        };
+        /** WorkerView */
+        WorkerView: {
+            alive: boolean;
+            capacity: number;
+            draining: boolean;
+            heartbeat_age_s: number;
+            host: string;
+            id: string;
+            jobs?: components["schemas"]["WorkerJob"][];
+            pid: number;
+            roles: string[];
+            running: number;
+            /** Format: date-time */
+            started_at: string;
+            transport: components["schemas"]["TransportView"] | null;
+            types: string[];
+            version: string;
         };
     };
     responses: never;
@@ -5076,6 +5889,733 @@ export interface operations {
             };
         };
     };
+    listAllJobs: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before; wins over `page`. */
+                cursor?: string | null;
+                error_code?: string | null;
+                /** @description Made from this moment on; without a zone: UTC. */
+                from?: string | null;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+                /** @description An id, or a part of type, key, error or payload. */
+                q?: string | null;
+                queue?: string | null;
+                /** @description Some of queued, retry_wait, running, succeeded, failed, dead, cancelled, by comma. */
+                status?: string | null;
+                /** @description Made before this moment; without a zone: UTC. */
+                to?: string | null;
+                type?: string | null;
+                /** @description Whose, by user id. */
+                user_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.operations.contracts.JobView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getAnyJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    patchJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobPatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    cancelAnyJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    discardJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    replayJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobReplay"] | null;
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    discardJobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobBatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobBatchResult"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    replayJobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobBatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobBatchResult"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listQueues: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.operations.contracts.QueueView_"];
+                };
+            };
+        };
+    };
+    getQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    patchQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QueuePatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    pauseQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    resumeQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listAllSchedules: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before; wins over `page`. */
+                cursor?: string | null;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+                /** @description Whose, by user id. */
+                user_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.operations.contracts_schedules.ScheduleView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    createAnySchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnyScheduleWish"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getAnySchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    deleteAnySchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    patchAnySchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    runAnySchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleFired"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     patchUser: {
         parameters: {
             query?: never;
@@ -5113,6 +6653,26 @@ export interface operations {
                         } | unknown[];
                         status_code: number;
                     };
+                };
+            };
+        };
+    };
+    listWorkers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.operations.contracts.WorkerView_"];
                 };
             };
         };
@@ -5352,6 +6912,124 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listJobs: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before; wins over `page`. */
+                cursor?: string | null;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+                queue?: string | null;
+                /** @description Some of queued, retry_wait, running, succeeded, failed, dead, cancelled, by comma. */
+                status?: string | null;
+                type?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.operations.contracts.JobView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnJob"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    cancelJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
             };
             /** @description Bad request syntax or unsupported method */
             400: {
@@ -5839,6 +7517,272 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LocalModelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listSchedules: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before; wins over `page`. */
+                cursor?: string | null;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.operations.contracts_schedules.ScheduleView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    createSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleWish"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    deleteSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    patchSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    runSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleFired"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getTaskStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskState"];
                 };
             };
             /** @description Bad request syntax or unsupported method */

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tidemill.datagen.samples.contracts import FileFacts
-from tidemill.kernel.actor import Scope
+from tidemill.kernel.actor import Actor, Scope
 from tidemill.platform.db import Reader
 from tidemill.relay.contracts import Call, Completion, ModelView, ServiceView
 
@@ -37,4 +37,12 @@ class Samples(Protocol):
 
     async def rows(self, scope: Scope, file_id: int, version: int, start: int, count: int) -> list[dict[str, Any]]:
         """Return up to ``count`` rows from position ``start`` of that version."""
+        ...
+
+
+class Owners(Protocol):
+    """Who a user is now."""
+
+    async def actor(self, user_id: int) -> Actor | None:
+        """Return the user with all rights of a session, None when there is none or it is disabled."""
         ...

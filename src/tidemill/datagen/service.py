@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from tidemill.audit.facade import record
 from tidemill.datagen import repository, repository_run, views
@@ -39,6 +40,7 @@ from tidemill.kernel.actor import Actor, Scope, SystemReason, SystemScope
 from tidemill.kernel.ids import short_id
 from tidemill.kernel.lang import Lang
 from tidemill.kernel.pages import Page, PageRequest, encode_cursor
+from tidemill.operations.contracts import TaskState
 from tidemill.platform.db import Database, Row, Writer
 from tidemill.platform.jobs import Jobs
 from tidemill.platform.settings.groups.datagen import DatagenSettings
@@ -49,6 +51,15 @@ PREVIEW_ROWS = 3
 LANGUAGE_ROWS = 50
 OTHERS = 50
 _SYSTEM = SystemScope(SystemReason.GENERATION)
+
+
+class Ready(Struct, frozen=True):
+    """A start request with everything decided; ``head`` are the first rows of its file."""
+
+    plan: TaskPlan
+    choices: Choices
+    task_type: TaskType
+    head: list[dict[str, Any]]
 
 
 class TaskService:
@@ -76,8 +87,20 @@ class TaskService:
 
     # Starting.
 
-    async def start(self, actor: Actor, request: StartRequest, lang: Lang) -> TaskRef | PreviewAnswer:
-        """Start a task (or preview it). Raises StartRefused naming every field that cannot be, FileNotFound."""
+    async def start(
+        self, actor: Actor, request: StartRequest, lang: Lang, *, task_id: str | None = None
+    ) -> TaskRef | PreviewAnswer:
+        """Start a task (or preview it). Raises StartRefused naming every field that cannot be, FileNotFound.
+
+        ``task_id`` names the task instead of the time; IntegrityError says that there is one of that name.
+        """
+        ready = await self.check(actor, request, lang)
+        if request.preview:
+            return await self._preview(actor, ready)
+        return await self._create(actor, request, ready, lang, task_id)
+
+    async def check(self, actor: Actor, request: StartRequest, lang: Lang) -> Ready:
+        """Decide everything that a start decides, and keep nothing; raises as ``start``."""
         checker = Checker(request, self._settings, lang)
         task_type = checker.task_type(self._types)
         choices = checker.choices()
@@ -104,9 +127,7 @@ class TaskService:
         if plan.total > self._settings.max_items:
             checker.refuse("variants_per_sample", "too_large", total=plan.total, limit=self._settings.max_items)
             raise StartRefused.because(checker.problems)
-        if request.preview:
-            return await self._preview(actor, plan, task_type, head)
-        return await self._create(actor, request, plan, choices, lang)
+        return Ready(plan, choices, task_type, head)
 
     def _models(self, checker: Checker, actor: Actor) -> list[str]:
         """Return the models that serve the task: the named ones, the configured default, or every active one."""
@@ -141,19 +162,16 @@ class TaskService:
     async def _head(self, scope: Scope, facts: FileFacts) -> list[dict[str, Any]]:
         return await self._samples.rows(scope, facts.file_id, facts.version, 0, min(facts.rows, LANGUAGE_ROWS))
 
-    async def _preview(
-        self, actor: Actor, plan: TaskPlan, task_type: TaskType, head: Sequence[dict[str, Any]]
-    ) -> PreviewAnswer:
-        made = await self._mill.preview(
-            plan, task_type, head[: min(PREVIEW_ROWS, plan.samples)], user_id=actor.user_id, key_id=actor.key_id
-        )
+    async def _preview(self, actor: Actor, ready: Ready) -> PreviewAnswer:
+        rows = ready.head[: min(PREVIEW_ROWS, ready.plan.samples)]
+        made = await self._mill.preview(ready.plan, ready.task_type, rows, user_id=actor.user_id, key_id=actor.key_id)
         return PreviewAnswer([_preview_row(one) for one in made])
 
     async def _create(
-        self, actor: Actor, request: StartRequest, plan: TaskPlan, choices: Choices, lang: Lang
+        self, actor: Actor, request: StartRequest, ready: Ready, lang: Lang, task_id: str | None
     ) -> TaskRef:
-        now = clock.now()
-        task_id = f"task_{now:%Y%m%d_%H%M%S}_{short_id(8)}"
+        plan, choices, now = ready.plan, ready.choices, clock.now()
+        task_id = task_id or f"task_{now:%Y%m%d_%H%M%S}_{short_id(8)}"
         async with self._db.write() as w:
             # Holds the file: no edit may drop the version that this task is about to read.
             held = await self._samples.facts(w, actor.scope, plan.file_id, hold=True)
@@ -194,16 +212,29 @@ class TaskService:
         """Stop a running task: calls in flight are cancelled, what is done stays. Raises TaskNotRunning."""
         async with self._db.write() as w:
             row = await self._found(await repository.task(w, actor.scope, task_id), task_id)
-            now = clock.now()
-            seq = await repository.halt(w, actor.scope, task_id, now)
-            if seq is None:
+            if not await self._halt(w, actor.scope, task_id):
                 raise TaskNotRunning(status=row["status"])
-            await repository_run.add_event(w, task_id, seq - 1, "log", log_line("stopped"), now)
-            await repository_run.add_event(w, task_id, seq, "complete", {"status": "stopped"}, now)
             if row["job_id"]:
                 await self._jobs.cancel(w, _SYSTEM, row["job_id"])
             await self._audit(w, actor, "task.stop", task_id, {})
         return TaskRef(task_id, "stopped")
+
+    async def give_up(self, w: Writer, actor: Actor, job_id: str, payload: dict[str, Any]) -> None:
+        """Stop the task whose job somebody cancels or discards, in that transaction (a ``JobKeeper`` of operations)."""
+        row = await repository.task(w, _SYSTEM, str(payload.get("task_id")))
+        if row is not None and row["job_id"] == job_id and await self._halt(w, _SYSTEM, row["task_id"]):
+            await self._audit(w, actor, "task.stop", row["task_id"], {"job_id": job_id})
+
+    @staticmethod
+    async def _halt(w: Writer, scope: Scope, task_id: str) -> bool:
+        """Turn a live task to stopped and say so to its watchers; False when it is not live."""
+        now = clock.now()
+        seq = await repository.halt(w, scope, task_id, now)
+        if seq is None:
+            return False
+        await repository_run.add_event(w, task_id, seq - 1, "log", log_line("stopped"), now)
+        await repository_run.add_event(w, task_id, seq, "complete", {"status": "stopped"}, now)
+        return True
 
     async def resume(self, actor: Actor, task_id: str, request: ResumeRequest, lang: Lang) -> TaskRef:
         """Go on with a stopped or failed task, or with one that waits for its owner. Raises TaskNotResumable."""
@@ -282,6 +313,12 @@ class TaskService:
         async with self._db.read() as r:
             row = await self._found(await repository.task(r, scope, task_id), task_id)
         return views.status(row, lang, paused=self._full(task_id))
+
+    async def status_of(self, scope: Scope, task_id: str) -> TaskState | None:
+        """Return how far a task has got, None when it is none (a ``StatusSource`` of operations)."""
+        async with self._db.read() as r:
+            row = await repository.task(r, scope, task_id)
+        return None if row is None else views.state(row)
 
     async def active(self, scope: Scope, lang: Lang) -> ActiveTask | None:
         """Return the newest running task with the others beside it, None when nothing runs."""

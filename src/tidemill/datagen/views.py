@@ -8,6 +8,7 @@ import msgspec
 from tidemill.datagen.contracts import ServiceFigures, TaskStatus, TaskSummary, Tokens, credits_text
 from tidemill.kernel import clock
 from tidemill.kernel.lang import Lang
+from tidemill.operations.contracts import Progress, TaskState, WorkError
 from tidemill.platform.db import Row
 
 COUNTS = ("accepted", "below_threshold", "needs_review", "failed")
@@ -33,6 +34,21 @@ def summary(row: Row, lang: Lang, *, paused: dict[str, Any] | None = None) -> Ta
 def status(row: Row, lang: Lang, *, paused: dict[str, Any] | None = None) -> TaskStatus:
     """Return a task with its services' figures."""
     return TaskStatus(**_fields(row, lang, paused), services=services(row))
+
+
+def state(row: Row) -> TaskState:
+    """Return how far a task has got, in the one shape for everything that runs long."""
+    failure = row["error_message"] if row["status"] == "failed" else None
+    return TaskState(
+        task_id=row["task_id"],
+        type=row["task_type"],
+        status=row["status"],
+        progress=Progress(current(row), row["total"], percent(current(row), row["total"])),
+        error=None if failure is None else WorkError("task_failed", failure),
+        created_at=row["started_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )
 
 
 def services(row: Row) -> list[ServiceFigures]:

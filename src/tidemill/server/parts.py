@@ -7,6 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from functools import cached_property
 from typing import Any, cast
 
+from tidemill.datagen import jobs as datagen_jobs
 from tidemill.datagen.facade import DatagenEraser, Mill, TaskTable, TaskType, load_types
 from tidemill.datagen.reports.service import ReportService
 from tidemill.datagen.review.service import ReviewService
@@ -18,6 +19,14 @@ from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import TidemillError, Unauthenticated
 from tidemill.localmodels.facade import LocalModels
 from tidemill.metering.facade import Balances, Meter, UsageService
+from tidemill.operations.facade import (
+    JobService,
+    OperationsEraser,
+    QueueService,
+    ScheduleService,
+    StatusService,
+    SystemSchedule,
+)
 from tidemill.platform.blobs import Blobs, open_blobs
 from tidemill.platform.cache import Cache, MemoryCache
 from tidemill.platform.db import Database, open_database
@@ -34,6 +43,7 @@ from tidemill.relay.app import RelayContext
 from tidemill.relay.ports import CallerLimits
 from tidemill.server.entry import App
 from tidemill.server.health import Checks
+from tidemill.server.owners import OwnersNow
 from tidemill.server.usage_of_user import UsageOfUser
 
 
@@ -127,7 +137,11 @@ class Parts:
             neighbours=Neighbours(
                 balances=self.balances,
                 usage=UsageOfUser(self.usage),
-                erasers=(self.usage, DatagenEraser(self.jobs, self.sample_files.upkeep, self.background)),
+                erasers=(
+                    self.usage,
+                    DatagenEraser(self.jobs, self.sample_files.upkeep, self.background),
+                    OperationsEraser(),
+                ),
             ),
             public_url=self.settings.server.public_url,
         )
@@ -206,6 +220,37 @@ class Parts:
     def reports(self) -> ReportService:
         """Reports of tasks."""
         return ReportService(self.db, self.identity.administration)
+
+    @cached_property
+    def owners(self) -> OwnersNow:
+        """Who the owners of scheduled work are by now."""
+        return OwnersNow(self.identity.administration)
+
+    @cached_property
+    def job_service(self) -> JobService:
+        """Jobs as people see them."""
+        return JobService(self.db, self.jobs, {datagen_jobs.JOB: self.tasks})
+
+    @cached_property
+    def queues(self) -> QueueService:
+        """Queues and workers."""
+        return QueueService(self.db, self.jobs, self.settings.queue.lease_s)
+
+    @cached_property
+    def schedules(self) -> ScheduleService:
+        """Schedules: what users may schedule, and what the program does by itself."""
+        return ScheduleService(
+            self.db,
+            self.jobs,
+            lambda: {datagen_jobs.START: datagen_jobs.ScheduledStart(self.tasks)},
+            self.owners,
+            (SystemSchedule(datagen_jobs.SWEEP, datagen_jobs.SWEEP, "17 3 * * *"),),
+        )
+
+    @cached_property
+    def statuses(self) -> StatusService:
+        """How far anything long-running has got."""
+        return StatusService(self.db, (self.tasks,))
 
     @cached_property
     def checks(self) -> Checks:

@@ -13,6 +13,7 @@ from tidemill.datagen.samples.routes import HANDLERS as SAMPLES
 from tidemill.identity.routes import HANDLERS as IDENTITY
 from tidemill.localmodels.routes import HANDLERS as LOCAL_MODELS
 from tidemill.metering.routes import HANDLERS as USAGE
+from tidemill.operations.routes import HANDLERS as OPERATIONS
 from tidemill.relay.routes import HANDLERS as RELAY
 from tidemill.server.docs import docs
 from tidemill.server.entry import App
@@ -25,7 +26,20 @@ _EVENT_STREAMS = ("/api/progress/",)
 
 def handlers() -> Sequence[ControllerRouterHandler]:
     """Return the routes of every context."""
-    return [*HEALTH, docs, *IDENTITY, *AUDIT, *RELAY, *USAGE, *LOCAL_MODELS, *SAMPLES, *TASKS, *REVIEW, *REPORTS]
+    return [
+        *HEALTH,
+        docs,
+        *IDENTITY,
+        *AUDIT,
+        *RELAY,
+        *USAGE,
+        *OPERATIONS,
+        *LOCAL_MODELS,
+        *SAMPLES,
+        *TASKS,
+        *REVIEW,
+        *REPORTS,
+    ]
 
 
 def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
@@ -47,6 +61,10 @@ def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
         "model_configs": lambda: parts.relay_context.model_configs,
         "usage": lambda: parts.usage,
         "balances": lambda: parts.balances,
+        "desk": lambda: parts.job_service,
+        "queues": lambda: parts.queues,
+        "schedules": lambda: parts.schedules,
+        "statuses": lambda: parts.statuses,
     }
 
 

@@ -13,10 +13,12 @@ from litestar import Litestar
 from tidemill.audit.contracts import Origin, current_origin
 from tidemill.datagen.jobs import recover as recover_generation
 from tidemill.datagen.jobs import register as register_generation
+from tidemill.datagen.jobs import register_starts, register_sweep
 from tidemill.identity.facade import AuthFailure, Refused
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import TidemillError
 from tidemill.platform.db import migrate
+from tidemill.platform.jobs.scheduler import Scheduler
 from tidemill.platform.settings import Settings
 from tidemill.platform.telemetry import request_id
 from tidemill.server import surfaces
@@ -27,8 +29,6 @@ from tidemill.server.cors import Cors
 from tidemill.server.edge import Edge
 from tidemill.server.entry import App
 from tidemill.server.parts import Parts
-
-_DAY_S = 24 * 3600
 
 
 class Runtime(Parts):
@@ -80,16 +80,15 @@ class Runtime(Parts):
             await self.relay_context.adopt_environment(os.environ)
         # Who enqueues a job must know its type, also where none is run.
         register_generation(self.jobs, self.mill)
+        register_starts(self.jobs, lambda: self.tasks, self.owners)
+        register_sweep(self.jobs, lambda: self.sample_files.upkeep)
         await self.jobs.open()
         if "worker" in roles:
             await self.jobs.start()
             await recover_generation(self.tasks)
-            self.background.spawn("samples.sweep", self._sweep_daily())
-
-    async def _sweep_daily(self) -> None:
-        while True:
-            await self.sample_files.upkeep.sweep()
-            await asyncio.sleep(_DAY_S)
+        if "scheduler" in roles:
+            await self.schedules.ensure()
+            Scheduler(self.db, self.jobs).start(self.background)
 
     def begin_drain(self) -> None:
         """Say that the end has begun: unready, and long answers end."""
