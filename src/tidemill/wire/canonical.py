@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from tidemill.wire.canonical_fault import bad_request
 from tidemill.wire.canonical_parts import CacheMark, Dialect, Part, Text, Turn
 from tidemill.wire.canonical_usage import Usage
 
@@ -93,7 +94,8 @@ class Request(Struct, frozen=True, kw_only=True):
     ``keeps_usage``: whether a streamed answer shall tell its usage where the dialect leaves that open. ``n``: answers
     wanted. ``user``: the end user, for the provider's abuse control. ``metadata``: a JSON object. ``dialect`` is what
     it was written in, and ``extras`` are that dialect's own top-level fields, undecoded. ``legacy_functions``: it came
-    with OpenAI's functions from before tools, and the answer must use them too.
+    with OpenAI's functions from before tools, and the answer must use them too. ``leans_on``: fields that point at what
+    the provider keeps (an earlier answer, a cached prompt); without that the request has another meaning.
     """
 
     model: str
@@ -118,7 +120,15 @@ class Request(Struct, frozen=True, kw_only=True):
     cache_key: str | UnsetType = UNSET
     service_tier: str | UnsetType = UNSET
     legacy_functions: bool = False
+    leans_on: tuple[str, ...] = ()
     extras: Mapping[str, Raw] = NO_EXTRAS
+
+    def refuse_elsewhere(self, dialect: Dialect) -> None:
+        """Raise WireError when this is to be written in ``dialect`` and leans on what only its own provider keeps."""
+        if self.leans_on and dialect != self.dialect:
+            field = self.leans_on[0]
+            sentence = f"{field}: nothing of earlier calls is kept here for this model; send the whole conversation"
+            raise bad_request(sentence, field)
 
     def custom_tools(self) -> frozenset[str]:
         """Return the names of tools that take free text."""

@@ -29,8 +29,8 @@ def read_request(decode: Callable[[bytes], T], body: bytes) -> T:
         raise wrong_request(error) from None
 
 
-def wrong_request(error: Exception) -> WireError:
-    """Return the client's fault for what a decoder said."""
+def wrong_request(error: Exception, where: str = "") -> WireError:
+    """Return the client's fault for what a decoder said of the part of a request that stands at ``where``."""
     if isinstance(error, RecursionError):
         return bad_request("the request is nested too deeply")
     if not isinstance(error, msgspec.ValidationError):
@@ -38,7 +38,8 @@ def wrong_request(error: Exception) -> WireError:
     said = str(error)
     found = _PATH.search(said)
     message = said[: found.start()] if found else said
-    field = found.group(1).replace("[...]", "") if found else ""
+    inner = found.group(1).replace("[...]", "") if found else ""
+    field = f"{where}.{inner}" if where and inner else where or inner
     return bad_request(f"{field}: {message}" if field else message, field or UNSET)
 
 

@@ -47,7 +47,7 @@ def read_blocks(content: str | Sequence[Raw], where: str) -> tuple[Part, ...]:
         try:
             block = _blocks.decode(raw)
         except MALFORMED as error:
-            raise wrong_request(error) from None
+            raise wrong_request(error, f"{where}[{place}]") from None
         part = read_block(block, raw, f"{where}[{place}]")
         if isinstance(part, Seal):
             call_seals[part.call] = part
@@ -116,7 +116,7 @@ def _result(block: BlockIn, where: str, cache: CacheMark | UnsetType) -> ToolRes
         try:
             content = _contents.decode(block.content)
         except MALFORMED as error:
-            raise wrong_request(error) from None
+            raise wrong_request(error, f"{where}.content") from None
         parts = read_blocks(content or (), f"{where}.content")
     kept = tuple(part for part in parts if isinstance(part, ResultPart))
     return ToolResult(block.tool_use_id, kept, is_error=told(block.is_error), cache=cache)

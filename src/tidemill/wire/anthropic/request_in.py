@@ -75,7 +75,7 @@ def _offered(tools: Sequence[Raw]) -> Iterator[Tool | HostedTool]:
         try:
             tool = _tools.decode(raw)
         except MALFORMED as error:
-            raise wrong_request(error) from None
+            raise wrong_request(error, f"tools[{index}]") from None
         if tool.type not in {None, "custom"}:
             yield HostedTool(Dialect.ANTHROPIC, raw, tool.type or "")
             continue

@@ -90,7 +90,7 @@ def _offered(tools: Sequence[Raw]) -> Iterator[Tool | HostedTool]:
         try:
             tool = _tools.decode(raw)
         except MALFORMED as error:
-            raise wrong_request(error) from None
+            raise wrong_request(error, f"tools[{index}]") from None
         mark = UNSET if tool.cache_control is None else CacheMark(told(tool.cache_control.ttl))
         if tool.type == "function" and tool.function is not None:
             yield _function(tool.function, mark)
