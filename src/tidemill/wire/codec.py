@@ -52,7 +52,8 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     ``id`` (without a prefix) serves where the upstream's own does not fit; ``model`` is the public name; ``created``
     in Unix seconds. ``prompt_tokens``: an estimate, for dialects that tell it first. ``legacy_functions``: the client
-    knows OpenAI's calls from before tools only. ``sse``: False for Gemini's JSON array.
+    knows OpenAI's calls from before tools only. ``sse``: False for Gemini's JSON array. ``asked``: the request, for the
+    Responses show its settings again.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     prompt_tokens: int | UnsetType = UNSET
     legacy_functions: bool = False
     sse: bool = True
+    asked: Request | UnsetType = UNSET
 
 
 def reply_to(
@@ -83,6 +85,7 @@ def reply_to(
         prompt_tokens=prompt_tokens,
         legacy_functions=request.legacy_functions,
         sse=sse,
+        asked=request,
     )
 
 

@@ -24,6 +24,7 @@ _UNKNOWN_SAMPLING = ("seed", "frequency_penalty", "presence_penalty", "logit_bia
 
 def encode_request(request: Request, target: Target) -> Encoded:
     """Return the body for ``target``; raises WireError for content that this dialect has no form for."""
+    request.refuse_elsewhere(Dialect.ANTHROPIC)
     return _Writer(request, target).encoded()
 
 
