@@ -1,7 +1,7 @@
 """What operators ask: alive, started, ready, and the figures.
 
-Readiness looks at what this instance cannot work without, each part with its latency. Model services are reported
-by their own pages and never make us unready.
+Readiness looks at what this instance cannot work without, each part with its latency, and reports beside it what it
+works without, if more slowly. Model services are reported by their own pages and never make us unready.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -46,14 +46,18 @@ class Health(Struct, frozen=True):
 class Checks:
     """The parts to look at, and whether the process is on its way out."""
 
-    def __init__(self, parts: Mapping[str, Check]) -> None:
+    def __init__(self, parts: Mapping[str, Check], *, reported: Mapping[str, Check] | None = None) -> None:
+        """Need ``parts``; ``reported`` are looked at too and never make us unready."""
         self._parts = parts
+        self._reported = reported or {}
         self.draining = False
 
     async def readiness(self) -> Readiness:
         """Look at every part."""
         parts = {name: await _look(name, check) for name, check in self._parts.items()}
-        return Readiness(all(part.ok for part in parts.values()) and not self.draining, self.draining, parts)
+        ready = all(part.ok for part in parts.values()) and not self.draining
+        reported = {name: await _look(name, check) for name, check in self._reported.items()}
+        return Readiness(ready, self.draining, parts | reported)
 
 
 async def _look(name: str, check: Check) -> Part:
