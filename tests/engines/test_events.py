@@ -281,7 +281,8 @@ def test_the_bus_follows_from_cache_and_database(cache_url: str, database_url: s
     assert isinstance(open_events(cache_url, database_url), kind)
 
 
-def test_an_address_that_is_none_names_the_setting() -> None:
+@pytest.mark.parametrize("url", ["redis://localhost:not-a-port", "memcached://localhost", ""])
+def test_an_address_that_is_none_names_the_setting(url: str) -> None:
     with pytest.raises(BadInput) as refused:
-        open_events("redis://localhost:not-a-port", "sqlite://")
+        open_events(url, "postgresql://db/x")
     assert refused.value.fields[0].field == "cache.url"
