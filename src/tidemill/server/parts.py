@@ -28,9 +28,9 @@ from tidemill.operations.facade import (
     SystemSchedule,
 )
 from tidemill.platform.blobs import Blobs, open_blobs
-from tidemill.platform.cache import Cache, MemoryCache
+from tidemill.platform.cache import Cache, open_cache
 from tidemill.platform.db import Database, open_database
-from tidemill.platform.events import EventBus, MemoryEvents
+from tidemill.platform.events import EventBus, open_events
 from tidemill.platform.jobs.engine import JobEngine
 from tidemill.platform.jobs.engines import open_transport
 from tidemill.platform.jobs.heartbeat import this_process
@@ -70,12 +70,12 @@ class Parts:
     @cached_property
     def events(self) -> EventBus:
         """The event bus."""
-        return MemoryEvents()
+        return open_events(self.settings.cache.url, self.settings.database_url)
 
     @cached_property
     def cache(self) -> Cache:
         """The cache."""
-        return MemoryCache()
+        return open_cache(self.settings.cache.url)
 
     @cached_property
     def jobs(self) -> JobEngine:
@@ -255,7 +255,14 @@ class Parts:
     @cached_property
     def checks(self) -> Checks:
         """What readiness looks at."""
-        return Checks({"database": self.db.check, "objects": self.blobs.check})
+        shared = not self.settings.cache.url.startswith("memory://")
+        return Checks(
+            {"database": self.db.check, "objects": self.blobs.check},
+            reported={"cache": self._check_cache} if shared else {},
+        )
+
+    async def _check_cache(self) -> float:
+        return await self.cache.check()
 
     @cached_property
     def relay_app(self) -> App:

@@ -69,6 +69,7 @@ class Runtime(Parts):
         """Start every part that this process's roles need, in the order in which they need one another."""
         roles = self.settings.server.roles
         self.background.spawn("db.watch", self.db.watch())
+        await self.events.start()
         await self.identity.start(self.background)
         if "api" in roles:
             await self.identity.ensure_first_administrator(self.settings.admin, _say)
@@ -105,7 +106,16 @@ class Runtime(Parts):
         await self.meter.close()
         await self.identity.flush()
         await self.background.cancel()
+        await self.hang_up()
         await self.db.close()
+
+    async def hang_up(self) -> None:
+        """Leave the servers of the parts that were used."""
+        used = vars(self)
+        if "events" in used:
+            await self.events.close()
+        if "cache" in used:
+            await self.cache.close()
 
 
 def _say(line: str) -> None:
@@ -124,6 +134,7 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
         yield runtime
     finally:
         await runtime.identity.flush()
+        await runtime.hang_up()
         await runtime.db.close()
 
 
