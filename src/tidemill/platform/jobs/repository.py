@@ -96,8 +96,7 @@ async def add(w: Writer, scope: Scope, new: NewJob) -> Enqueued:
         raise PayloadTooLarge(bytes=size, limit=MAX_PAYLOAD_BYTES)
     if new.idem_key is not None and (known := await _with_key(w, new)) is not None:
         return Enqueued(known, new=False)
-    await _check_room(w, new.queue, new.user_id)
-    at = await now(w)
+    at = await _check_room(w, new.queue, new.user_id)
     identifier = uuid7()
     values = {
         **msgspec.structs.asdict(new),
@@ -128,18 +127,28 @@ async def _with_key(r: Reader, new: NewJob) -> str | None:
     return found
 
 
-async def _check_room(r: Reader, queue: str, user_id: int | None) -> None:
-    """Refuse a job too many. The counts stop at their bounds. Uses index: ix_job_waiting."""
-    limits = await r.first(select(job_queue.c.max_length, job_queue.c.max_per_user).where(job_queue.c.name == queue))
-    length = limits["max_length"] if limits and limits["max_length"] is not None else MAX_LENGTH
-    share = limits["max_per_user"] if limits and limits["max_per_user"] is not None else MAX_PER_USER
-    bounds = [(length, job.c.queue == queue)]
+async def _check_room(r: Reader, queue: str, user_id: int | None) -> datetime:
+    """Refuse a job too many, else return the time. One statement; its counts stop at the bounds. ix_job_waiting."""
+
+    def bound(of: Any, default: int) -> Any:
+        return func.coalesce(select(of).where(job_queue.c.name == queue).scalar_subquery(), default)
+
+    def waiting(limit: Any, *which: Any) -> Any:
+        some = select(job.c.id).where(job.c.state.in_(WAITING), job.c.queue == queue, *which).limit(limit).subquery()
+        return select(func.count()).select_from(some).scalar_subquery()
+
+    length = bound(job_queue.c.max_length, MAX_LENGTH)
+    columns = [db_now().label("at"), length.label("length"), waiting(length).label("all_waiting")]
     if user_id is not None:
-        bounds.append((share, and_(job.c.queue == queue, job.c.user_id == user_id)))
-    for limit, which in bounds:
-        waiting = select(job.c.id).where(job.c.state.in_(WAITING), which).limit(limit).subquery()
-        if await r.scalar(select(func.count()).select_from(waiting)) >= limit:
-            raise QueueFull(queue=queue, limit=limit, retry_after_s=FULL_RETRY_S)
+        share = bound(job_queue.c.max_per_user, MAX_PER_USER)
+        columns += [share.label("share"), waiting(share, job.c.user_id == user_id).label("own_waiting")]
+    (row,) = await r.all(select(*columns))
+    if row["all_waiting"] >= row["length"]:
+        raise QueueFull(queue=queue, limit=row["length"], retry_after_s=FULL_RETRY_S)
+    if user_id is not None and row["own_waiting"] >= row["share"]:
+        raise QueueFull(queue=queue, limit=row["share"], retry_after_s=FULL_RETRY_S)
+    at: datetime = row["at"]
+    return at
 
 
 async def _write_history(
@@ -180,16 +189,16 @@ async def claim(w: Writer, scope: Scope, owner: str, kind: str, limit: int) -> l
     """Take up to ``limit`` due jobs of one type, the urgent and old ones first. Uses index: ix_job_due."""
     del scope
     best = (
-        select(job.c.id)
+        select(job.c.id, db_now().label("at"))
         .where(_is_due([kind]))
         .order_by(job.c.priority.desc(), job.c.run_at, job.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    order = {row["id"]: place for place, row in enumerate(await w.all(best))}
-    if not order:
+    found = await w.all(best)
+    if not found:
         return []
-    at = await now(w)
+    order, at = {row["id"]: place for place, row in enumerate(found)}, found[0]["at"]
     stmt = (
         update(job)
         .where(job.c.id.in_(order))
