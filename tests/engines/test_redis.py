@@ -1,12 +1,21 @@
 """What only the Redis transport must do: take over, mend an emptied server, move what is due, outlive kill -9."""
 
 import asyncio
+import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.fixtures.valkey import StartValkey, ValkeyServer
 from tidemill.kernel import clock
@@ -350,6 +359,60 @@ async def test_passwords_and_database_numbers_of_the_address_are_used(start_valk
     await until(lambda: wrong.facts().state == "down")
     assert "wrong@" not in (wrong.facts().error or "")
     await wrong.close()
+
+
+@pytest.fixture
+async def tls_front(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[tuple[int, Path]]:
+    """Give a port of localhost that speaks TLS for ``valkey``, and the certificate to trust."""
+    certificate, key = tmp_path / "front.crt", tmp_path / "front.key"
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(clock.now() - timedelta(days=1))
+        .not_valid_after(clock.now() + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):  # the other side hung up
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", valkey.port)
+        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+    front = await asyncio.start_server(join, "127.0.0.1", 0, ssl=context)
+    yield front.sockets[0].getsockname()[1], certificate
+    front.close()
+
+
+async def test_tls_is_spoken_where_the_address_says_so(tls_front: tuple[int, Path]) -> None:
+    port, certificate = tls_front
+    seen, prefix = Seen(), uuid4().hex
+    trusting = RedisTransport(f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}", prefix=prefix, pace=QUICK)
+    await started(trusting)
+    await trusting.consume("work", 10, seen.wake)
+    await trusting.publish(tickets(3))
+    await until(lambda: len(seen.names) == 3)
+    await trusting.close()
+    doubting = RedisTransport(f"rediss://localhost:{port}/0", prefix=prefix)
+    await doubting.start()
+    await until(lambda: doubting.facts().state == "down")
+    assert "certificate" in (doubting.facts().error or "").lower()
+    await doubting.close()
 
 
 async def test_a_closed_transport_leaves_nothing_running(start_valkey: StartValkey, build: Build) -> None:
