@@ -22,6 +22,7 @@ from tidemill.kernel.errors import TidemillError, TokenInvalid, Unauthenticated
 
 SESSION_COOKIE = "tidemill_session"
 WRITE_HEADER = b"x-tidemill"
+SUBPROTOCOL = "bearer."
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -159,6 +160,15 @@ def _token_parameter(request: Request) -> Found | None:
     return None
 
 
+def _subprotocol(request: Request) -> Found | None:
+    """Read ``bearer.T`` among the subprotocols of a WebSocket: a browser's cannot send headers of its own."""
+    value = request.header(b"sec-websocket-protocol")
+    for name in value.split(",") if value else ():
+        if name.strip().startswith(SUBPROTOCOL):
+            return Found(name.strip().removeprefix(SUBPROTOCOL), "header")
+    return None
+
+
 def _cookie(request: Request) -> Found | None:
     """Read the console's cookie, where the route allows it."""
     if not request.cookie:
@@ -180,6 +190,7 @@ EXTRACTORS: tuple[Callable[[Request], Found | None], ...] = (
     _named_header(b"x-goog-api-key"),
     _key_parameter,
     _token_parameter,
+    _subprotocol,
     _cookie,
 )
 
@@ -280,6 +291,7 @@ class Authenticator:
             via="session",
             group=user.group,
             session_id=claims.jti,
+            expires_at_s=claims.exp,
         )
 
     def _vouched(self, request: Request) -> bool:

@@ -30,6 +30,7 @@ from tidemill.identity.repository_keys import KeySearch
 from tidemill.identity.second_look import SecondLook
 from tidemill.identity.service import IdentityService
 from tidemill.identity.snapshot import KnownKey, Snapshot, SnapshotKeeper
+from tidemill.identity.standing import Standing, holds, standing
 from tidemill.identity.tokens import SessionTokens
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor, SystemReason, SystemScope
@@ -53,6 +54,7 @@ __all__ = [
     "Neighbours",
     "NewUser",
     "Refused",
+    "Standing",
     "UserAdministration",
     "UserSearch",
 ]
@@ -158,6 +160,14 @@ class Identity:
         if isinstance(found, AuthFailure) and found.may_be_news:
             self.authenticator.report(found, client_ip)
         return found
+
+    def standing(self, actor: Actor) -> Standing:
+        """Note what a caller who begins a long answer stands on."""
+        return standing(self.snapshots.current, actor)
+
+    def holds(self, begun: Standing) -> bool:
+        """Tell whether a long answer may go on; from memory, about a microsecond."""
+        return holds(self.snapshots.current, begun)
 
     async def load(self) -> None:
         """Read the snapshot once; enough for a command."""

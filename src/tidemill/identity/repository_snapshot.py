@@ -88,6 +88,7 @@ def _key(row: Row, owner: KnownUser) -> KnownKey:
             group=owner.group,
             key_id=row["id"],
             models=None if models is None else frozenset(models),
+            expires_at_s=None if expires_at is None else expires_at.timestamp(),
         ),
         limits=KeyLimits(row["rpm"], row["tpm"], row["concurrency"], shown_budget(row["budget_nano"])),
         expires_at_s=None if expires_at is None else expires_at.timestamp(),

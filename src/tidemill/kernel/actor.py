@@ -13,6 +13,7 @@ class SystemReason(StrEnum):
     COMMAND_LINE = "command_line"
     GENERATION = "generation"
     JOBS = "jobs"
+    LIVE_EVENTS = "live_events"
     LOCAL_MODELS = "local_models"
     RELAY_SYNC = "relay_sync"
     SIGN_IN = "sign_in"
@@ -45,6 +46,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     """The authenticated caller of one request.
 
     ``scopes`` and ``models`` limit an API key; a session carries all rights of its user (``models`` None = all).
+    ``expires_at_s`` is when the credential lapses, in seconds since 1970 (None: never).
     """
 
     user_id: int
@@ -56,6 +58,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     key_id: str | None = None
     session_id: str | None = None
     models: frozenset[str] | None = None
+    expires_at_s: float | None = None
 
     def may(self, scope: str) -> bool:
         """Tell whether this caller may use the part of the product named ``scope``."""
