@@ -3,7 +3,7 @@
 ``record`` touches memory and one ``write`` to the journal; the database hears of it within half a second.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prometheus_client import Counter, Gauge
@@ -11,10 +11,12 @@ from prometheus_client import Counter, Gauge
 from tidemill.kernel.actor import Scope
 from tidemill.metering.contracts import UsageEvent
 from tidemill.metering.journal.writer import Fsync, JournalWriter
+from tidemill.metering.news import UsageNews
 from tidemill.metering.pump import UsagePump
 from tidemill.metering.rows import encode_event
 from tidemill.metering.service import UsageService
 from tidemill.platform.db import Database, Reader
+from tidemill.platform.events import EventBus
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
 from tidemill.platform.telemetry.metrics import registry
@@ -33,8 +35,17 @@ __all__ = ["STARTING_BALANCE", "Balances", "Meter", "UsageService"]
 class Meter:
     """Keeps every call's usage. One per process and journal folder."""
 
-    def __init__(self, db: Database, folder: Path, *, interval_s: float = 0.5, fsync: Fsync = "never") -> None:
+    def __init__(
+        self,
+        db: Database,
+        folder: Path,
+        *,
+        interval_s: float = 0.5,
+        fsync: Fsync = "never",
+        events: EventBus | None = None,
+    ) -> None:
         self._db = db
+        self._news = None if events is None else UsageNews(db, events)
         self._folder = folder
         self._interval_s = interval_s
         self._fsync: Fsync = fsync
@@ -52,8 +63,13 @@ class Meter:
         if self._pump is None or self._writer is None:
             self._writer = JournalWriter(self._folder, fsync=self._fsync)
             self._pump = UsagePump(self._db, self._folder, self._writer, interval_s=self._interval_s)
-            self._pump.on_batch = _recorded.inc
+            self._pump.on_batch = self._took
         return self._pump, self._writer
+
+    def _took(self, events: Sequence[UsageEvent]) -> None:
+        _recorded.inc(len(events))
+        if self._news is not None:
+            self._news.took(events)
 
     def record(self, event: UsageEvent) -> None:
         """Keep ``event``, exactly once, even if the process is killed right after this returns.
@@ -81,6 +97,8 @@ class Meter:
     async def close(self) -> None:
         """Stop, with everything recorded in the database if it can be reached, else in the journal for the next."""
         await self._tasks.cancel()
+        if self._news is not None:
+            await self._news.close()
         if self._writer is None:
             return
         self._writer.close()

@@ -6,13 +6,14 @@ taken over by whoever finds them first.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from tidemill.kernel import clock
 from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.metering import repository
+from tidemill.metering.contracts import UsageEvent
 from tidemill.metering.errors import JournalMoved
 from tidemill.metering.journal.segments import START, left_over, read_from, segments, taken_over
 from tidemill.metering.journal.writer import JournalWriter
@@ -42,7 +43,7 @@ class UsagePump:
         self._dirty = asyncio.Event()
         self._draining = asyncio.Lock()
         self._looked_for_orphans = float("-inf")
-        self.on_batch: Callable[[int], None] = lambda _count: None
+        self.on_batch: Callable[[Sequence[UsageEvent]], None] = lambda _events: None
 
     def wake(self) -> None:
         """Say that something was appended."""
@@ -138,7 +139,7 @@ class UsagePump:
                 await repository.add_hours(w, _SCOPE, hours)
             self._marks[path.name] = offset + found.used
             count += len(events)
-            self.on_batch(len(events))
+            self.on_batch(events)
 
     async def _advance(self, w: Writer, name: str, before: int | None, after: int) -> None:
         if not await repository.move_taken(w, _SCOPE, name, before, after):
