@@ -44,7 +44,7 @@ class News:
         """Tell of a state; never fails and never waits."""
         if state != "running":
             self._told_s.pop(job_id, None)
-        news: dict[str, Any] = {"job_id": job_id, "type": kind, "status": state}
+        news: dict[str, Any] = {"job_id": job_id, "type": kind, "status": state, "user_id": user_id}
         if progress is not None:
             news["progress"] = {"current": progress[0], "total": progress[1], "message": progress[2]}
         payload = msgspec.json.encode(news)
