@@ -2,6 +2,7 @@
 
 from tidemill.datagen.engine.mill import Mill
 from tidemill.datagen.erasure import DatagenEraser
+from tidemill.datagen.news import TaskChange, TaskNews
 from tidemill.datagen.samples.file_on_disk import FileOnDisk
 from tidemill.datagen.samples.repository_use import TaskTable
 from tidemill.datagen.standalone import Standalone, StandaloneState
@@ -13,6 +14,8 @@ __all__ = [
     "Mill",
     "Standalone",
     "StandaloneState",
+    "TaskChange",
+    "TaskNews",
     "TaskTable",
     "TaskType",
     "load_types",
