@@ -24,7 +24,7 @@ class Target(Struct, frozen=True, kw_only=True):
     that takes thinking without a signature. ``token_field``: the name of the bound. ``flat_text``: contents of several
     texts become one string. ``cache_marks``: the field for them, if the upstream knows one. ``asks_usage``: whether it
     understands being asked for a stream's usage. ``takes_sampling``: newer Claude refuses temperature and its kin.
-    ``extensions``: fields beyond the dialect that this upstream knows (``top_k``).
+    ``extensions``: fields beyond the dialect that this upstream knows (``top_k``; ``extra_content``, Google's).
     """
 
     model: str

@@ -25,6 +25,7 @@ _UNKNOWN_SAMPLING = ("seed", "frequency_penalty", "presence_penalty", "logit_bia
 def encode_request(request: Request, target: Target) -> Encoded:
     """Return the body for ``target``; raises WireError for content that this dialect has no form for."""
     request.refuse_elsewhere(Dialect.ANTHROPIC)
+    request.refuse_elsewhere(Dialect.ANTHROPIC)
     return _Writer(request, target).encoded()
 
 
@@ -199,7 +200,8 @@ class _Writer:
             else:
                 self._dropped.append(name)
         if self._own:
-            self._fields = {**request.extras, **self._fields}
+            for name, raw in request.extras.items():
+                self._fields.setdefault(name, raw)
         else:
             self._dropped += request.extras
 

@@ -1,6 +1,6 @@
 """OpenAI's whole answers, both ways."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -221,7 +221,7 @@ def message_fields(parts: Iterable[Part], reply: Reply) -> Fields:
     if calls and reply.legacy_functions:
         fields["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments}
     elif calls:
-        fields["tool_calls"] = [call_fields(call) for call in calls]
+        fields["tool_calls"] = [call_fields(call, signed=True) for call in calls]
     if any(isinstance(part, Redacted) or _is_signed(part) for part in parts):
         fields["reasoning_details"] = detail_fields(parts)
     fields.update(_extras(parts))
@@ -245,8 +245,7 @@ def _own_call(call: ToolCall, reply: Reply) -> ToolCall:
 
 def _extras(parts: Iterable[Part]) -> Fields:
     fields: Fields = {}
-    citations = [cited for part in parts if isinstance(part, Text) for cited in part.citations]
-    annotations = [annotation for cited in citations if (annotation := annotation_of(cited)) is not None]
+    annotations = list(_annotations(parts))
     if annotations:
         fields["annotations"] = annotations
     images = [image_fields(part) for part in parts if isinstance(part, Image)]
@@ -258,6 +257,21 @@ def _extras(parts: Iterable[Part]) -> Fields:
         elif isinstance(part, Text) and part.signature is not UNSET:
             fields["extra_content"] = signature_fields(part.signature, part.issuer)
     return fields
+
+
+def _annotations(parts: Iterable[Part]) -> Iterator[Fields | Raw]:
+    """Yield the sources; one whose place nobody told stands for the whole of its text."""
+    begin = 0
+    for part in parts:
+        if not isinstance(part, Text):
+            continue
+        end = begin + len(part.text)
+        for cited in part.citations:
+            placed = cited if cited.end is not UNSET else msgspec.structs.replace(cited, start=begin, end=end)
+            annotation = annotation_of(placed)
+            if annotation is not None:
+                yield annotation
+        begin = end
 
 
 def image_fields(image: Image) -> Fields:

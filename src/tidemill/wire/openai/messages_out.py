@@ -154,7 +154,8 @@ class MessageWriter:
             elif isinstance(part, Audio) and part.id is not UNSET:
                 fields["audio"] = {"id": part.id}
         if calls:
-            fields["tool_calls"] = [call_fields(call) for call in calls]
+            signed = "extra_content" in self._target.extensions
+            fields["tool_calls"] = [call_fields(call, signed=signed) for call in calls]
         elif not texts and "refusal" not in fields and "audio" not in fields:
             fields["content"] = ""  # neither words nor calls: null alone is refused
         return {**fields, **self._thoughts(parts)}
@@ -198,13 +199,13 @@ class MessageWriter:
                 return {"prompt_cache_breakpoint": {"mode": "explicit", **ttl}}
 
 
-def call_fields(call: ToolCall) -> Fields:
-    """Return a whole call as OpenAI writes it; a signature stands where Google puts it."""
+def call_fields(call: ToolCall, *, signed: bool) -> Fields:
+    """Return a whole call as OpenAI writes it; a signature, where it may be told, stands where Google puts it."""
     if call.custom:
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     function = {"name": call.name, "arguments": call.arguments or "{}"}
     fields: Fields = {"id": call.id, "type": "function", "function": function}
-    if call.signature is not UNSET:
+    if signed and call.signature is not UNSET:
         fields["extra_content"] = signature_fields(call.signature, call.issuer)
     return fields
 

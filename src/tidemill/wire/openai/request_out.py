@@ -31,6 +31,7 @@ Fields = dict[str, Any]
 def encode_request(request: Request, target: Target) -> Encoded:
     """Return the body for ``target``; raises WireError for content that this dialect has no form for."""
     request.refuse_elsewhere(Dialect.OPENAI_CHAT)
+    request.refuse_elsewhere(Dialect.OPENAI_CHAT)
     dropped: list[str] = []
     writer = MessageWriter(request, target)
     fields: Fields = {"model": target.model, "messages": writer.messages()}

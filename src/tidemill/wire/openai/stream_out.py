@@ -41,13 +41,14 @@ from tidemill.wire.sse import DONE, HEARTBEAT
 class _Part:
     """What was told of a part."""
 
-    __slots__ = ("call", "choice", "custom", "kind", "pieces", "wrapped")
+    __slots__ = ("call", "choice", "custom", "kind", "pieces", "said", "wrapped")
 
     def __init__(self, kind: str, choice: int) -> None:
         self.kind = kind
         self.choice = choice
         self.call = 0
         self.custom = False
+        self.said = False  # arguments have come
         self.wrapped = False  # a free-text tool that the upstream called as a function: told when it is whole
         self.pieces: list[str] = []
 
@@ -153,6 +154,7 @@ class ChatStreamEncoder:
         if part.wrapped:
             part.pieces.append(text)
             return
+        part.said = True
         if self._reply.legacy_functions:
             if part.call == 0:
                 self._add(part.choice, {"function_call": {"arguments": text}}, out)
@@ -231,9 +233,13 @@ class ChatStreamEncoder:
 
     def _close(self, number: int, out: list[bytes]) -> None:
         part = self._parts.pop(number, None)
-        if part is not None and part.wrapped and part.pieces:
-            text, part.wrapped = unwrap_custom("".join(part.pieces)), False
-            self._arguments(part, text, out)
+        if part is None or part.kind != "call":
+            return
+        if part.wrapped:
+            part.wrapped = False
+            self._arguments(part, unwrap_custom("".join(part.pieces)), out)
+        elif not part.said and not part.custom:
+            self._arguments(part, "{}", out)  # clients parse them: no text is no JSON
 
     def _stop(self, event: Stopped, out: list[bytes]) -> None:
         if event.reason is Stop.BAD_TOOL:
