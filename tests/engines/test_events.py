@@ -160,6 +160,19 @@ async def test_what_was_published_before_closing_is_sent(open_bus: Open) -> None
                 seen.update(event.key for event in await watcher.wait(1))
 
 
+async def test_who_publishes_and_leaves_is_heard(valkey: ValkeyServer) -> None:
+    """As a command does: it is not connected yet when it is done."""
+    prefix = uuid4().hex
+    there, here = RedisEvents(valkey.url, prefix=prefix), RedisEvents(valkey.url, prefix=prefix)
+    await there.start()
+    await until(lambda: there.connected)
+    async with there.subscribe("a") as watcher:
+        await here.publish("a", b"1")
+        await here.close()
+        await heard(watcher, "", b"1")
+    await there.close()
+
+
 async def breaks(first: RelayedEvents, second: RelayedEvents, cut: Step, mend: Step) -> None:
     """While the server is away watchers of the same process are served; after it everybody is told of the gap."""
     async with first.subscribe("a") as near, second.subscribe("a") as far:

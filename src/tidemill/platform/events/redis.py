@@ -31,7 +31,7 @@ class RedisEvents(RelayedEvents):
         super().__init__("redis", self._connected)
 
     async def close(self) -> None:
-        """Send what waits while the server is there, then disconnect."""
+        """Send what waits, for a second at most, then disconnect."""
         await super().close()
         await self._client.close()
 

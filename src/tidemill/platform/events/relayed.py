@@ -132,9 +132,9 @@ class RelayedEvents:
             self._tasks.spawn(f"events.{self._name}", self._keep_connected())
 
     async def close(self) -> None:
-        """Send what waits while the server is there, then disconnect."""
+        """Send what waits, for a second at most, then disconnect."""
         self._closed = True
-        if self._wire is not None and not self._emptied.is_set():
+        if not self._emptied.is_set():
             try:
                 async with asyncio.timeout(FLUSH_S):
                     await self._emptied.wait()
