@@ -154,6 +154,10 @@ format: $(VENV)/.installed-dev ## put every file in form
 	$(BIN)/ruff check --fix .
 	console/node_modules/.bin/biome check --write console
 
+.PHONY: soak
+soak: setup $(VENV)/.installed-dev test-system ## the fault tests at length: JOBS=5000 jobs a test, REPEATS=3 times over
+	@for round in $$(seq $${REPEATS:-3}); do JOBS=$${JOBS:-5000} $(BIN)/python -m pytest tests/faults -rA -q --timeout 1800 $(PYTEST_ARGS) || exit 1; done
+
 .PHONY: bench
 bench: setup $(VENV)/.installed-dev ## measurements, each as a ratio to a baseline of the same run
 	@$(BIN)/python -m bench.run $(BENCH_ARGS)
