@@ -13,10 +13,11 @@ _EXPOSED = b"x-request-id, retry-after, x-ignored-fields, content-disposition"
 class Cors:
     """Answers preflights and names allowed origins; ``*`` is never combined with credentials."""
 
-    def __init__(self, settings: CorsSettings) -> None:
+    def __init__(self, settings: CorsSettings, public_url: str | None = None) -> None:
         self._any = "*" in settings.origins
         self._origins = frozenset(origin.rstrip("/").encode() for origin in settings.origins)
         self._credentials = settings.allow_credentials and not self._any
+        self._own = (public_url or "").rstrip("/").lower().encode()
         self._methods = ", ".join(settings.allow_methods).encode()
         self._headers = ", ".join(settings.allow_headers).encode()
 
@@ -33,6 +34,19 @@ class Cors:
         if self._credentials:
             pairs.append((b"access-control-allow-credentials", b"true"))
         return pairs
+
+    def vouches(self, request: Pairs) -> bool:
+        """Tell whether a page whose browser sends our cookie may use it: one of ours, or of an origin that may.
+
+        WebSockets need this: a browser opens one to anybody, cookie and all, and asks no leave first.
+        """
+        origin = _value(request, b"origin")
+        if origin is None:
+            return False
+        netloc = origin.lower().partition(b"://")[2]
+        if netloc and (netloc == (_value(request, b"host") or b"").lower() or origin.lower() == self._own):
+            return True
+        return self._credentials and origin in self._origins
 
     def preflight(self, method: str, request: Pairs) -> list[tuple[bytes, bytes]] | None:
         """Return the headers that answer a preflight, None when this request is none or not an allowed one."""

@@ -7,6 +7,7 @@ safe, and counts. (Liveness is answered before it, in ``entry``.)
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from tidemill.identity.facade import SESSION_COOKIE
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import TidemillError
@@ -17,6 +18,7 @@ from tidemill.platform.web.guards import ACTOR, REFUSAL
 from tidemill.server.addresses import AddressReader
 from tidemill.server.cors import Cors
 from tidemill.server.entry import App, Receive, Scope, Send
+from tidemill.server.live.errors import OriginRefused
 
 log = get_logger("tidemill.http")
 
@@ -30,6 +32,7 @@ _SECURITY_HEADERS: Sequence[tuple[bytes, bytes]] = (
 )
 _MAX_REQUEST_ID = 128
 _RELAY = "/v1"
+_SOCKET = "ws"
 _FIRST_ERROR = 400
 
 
@@ -54,8 +57,10 @@ class Edge:
         identify: Identify,
         cors: Cors,
         addresses: AddressReader,
+        sockets: Mapping[str, App] | None = None,
     ) -> None:
         self._surfaces = tuple(surfaces.items())
+        self._sockets = sockets or {}
         self._otherwise = otherwise
         self._identify = identify
         self._cors = cors
@@ -63,26 +68,59 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
-        if scope["type"] != "http":
-            await _refuse(scope, receive, send)
-            return
-        path: str = scope["path"]
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if scope["type"] == "http":
+            headers: list[tuple[bytes, bytes]] = scope["headers"]
+            identifier = await self._recognise(scope, headers, write=scope["method"] not in _SAFE_METHODS)
+            await self._dispatch(scope, receive, send, headers, identifier)
+        elif scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
+
+    async def _recognise(self, scope: Scope, headers: Sequence[tuple[bytes, bytes]], *, write: bool) -> str:
+        """Give the request its id, its address and its caller; returns the id."""
         client = self._addresses.client(scope, headers)
         identifier = _given_request_id(headers) or uuid7()
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = identifier
         request_id.set(identifier)
         scope["client"] = (client, scope["client"][1]) if client and scope.get("client") else scope.get("client")
-        found = await self._identify(
-            headers, scope["query_string"], client, path=path, write=scope["method"] not in _SAFE_METHODS
-        )
+        found = await self._identify(headers, scope["query_string"], client, path=scope["path"], write=write)
         if isinstance(found, Actor):
             state[ACTOR] = found
             user_id.set(found.user_id)
         elif found is not None:
             state[REFUSAL] = found
-        await self._dispatch(scope, receive, send, headers, identifier)
+        return identifier
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a WebSocket to who serves it; a cookie counts when the page that opened it is one of ours."""
+        path: str = scope["path"]
+        app = self._sockets.get(path.rstrip("/"))
+        if app is None:
+            await receive()
+            await send({"type": "websocket.close", "code": 4404, "reason": "no such WebSocket here"})
+            http_requests.labels(_SOCKET, "GET", "403").inc()
+            return
+        headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+        vouched = self._cors.vouches(headers)
+        kept = headers if vouched else [pair for pair in headers if pair[0] != b"cookie"]
+        identifier = await self._recognise(scope, kept, write=False)
+        state: dict[str, Any] = scope["state"]
+        if not vouched and state.keys().isdisjoint((ACTOR, REFUSAL)) and _brings_session(headers):
+            state[REFUSAL] = OriginRefused()
+        state["headers"] = [(b"x-request-id", identifier.encode()), *_SECURITY_HEADERS]
+        http_requests.labels(_SOCKET, "GET", "101").inc()
+        started = clock.monotonic()
+        try:
+            await app(scope, receive, send)
+        finally:
+            log.info(
+                "ws.closed",
+                path=path,
+                code=state.get("close_code"),
+                duration_ms=round((clock.monotonic() - started) * 1000, 2),
+                ip=scope["client"][0] if scope.get("client") else None,
+                service="tidemill",
+            )
 
     async def _dispatch(
         self, scope: Scope, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]], identifier: str
@@ -127,11 +165,8 @@ class Edge:
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Close WebSockets (no surface has one yet); other scope types pass unanswered."""
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 4404, "reason": "no such WebSocket here"})
+def _brings_session(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"cookie" and SESSION_COOKIE.encode() in value for name, value in headers)
 
 
 def _under(path: str, prefix: str) -> bool:

@@ -31,7 +31,8 @@ class Entry:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
-        path = scope.get("path", "").rstrip("/")
+        # A WebSocket has no use for a word about liveness.
+        path = scope.get("path", "").rstrip("/") if scope["type"] == "http" else ""
         if path in _ALIVE:
             await _answer(send, 200, b'{"status":"ok"}')
         elif self._application is None and path in _STARTED:

@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Generator
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
@@ -21,6 +21,7 @@ from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import configure_logs, get_logger
 from tidemill.server.entry import Entry
+from tidemill.server.live.bounds import MAX_FRAME_BYTES, PING_S
 from tidemill.server.lock import ServerLock, WorkerLock
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ log = get_logger(__name__)
 
 ROLES = frozenset({"api", "worker", "scheduler"})
 BACKLOG = 2048
+OPEN_FILES = 65_536
 KEEP_ALIVE_S = 75
 
 
@@ -70,6 +72,7 @@ def serve(settings: Settings) -> None:
     configure_logs(settings.log.level, settings.log.format, settings.log.file)
     if settings.server.production_mode and not settings.auth.secret_key:
         raise BadInput.of("auth.secret_key", "must be set in production mode; `tidemill init` makes one")
+    _allow_open_files()
     locks = _locks(settings)
     for lock in locks:
         lock.take()
@@ -174,7 +177,13 @@ def _config(entry: Entry, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         entry,
         http="httptools",
-        ws="none",
+        # Loaded with the first WebSocket. uvicorn's own limit would hold a 16 MB frame in memory; compressing would
+        # cost each idle watcher more than everything else of it.
+        ws=cast("type[asyncio.Protocol]", _websocket),
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -185,6 +194,25 @@ def _config(entry: Entry, settings: Settings) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(settings.server.drain_s)),
     )
+
+
+def _websocket(**parts: Any) -> asyncio.Protocol:
+    """Make the protocol of one WebSocket connection."""
+    from tidemill.server.live.protocol import LiveProtocol  # noqa: PLC0415 - 4 MB that a server without one saves
+
+    return LiveProtocol(**parts)
+
+
+def _allow_open_files() -> None:
+    """Let the process open as many files as the system lets it: each watcher is one, and the usual 1,024 are few."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:

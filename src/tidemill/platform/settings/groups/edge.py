@@ -27,6 +27,11 @@ class LimitSettings(Struct, frozen=True, kw_only=True):
     max_upload_bytes: Annotated[int, Doc(zh="单个上传文件上限（字节）", en="Largest uploaded file, bytes.")] = (
         2 * 1024 * 1024 * 1024
     )
+    max_watchers: Annotated[
+        int,
+        Doc(zh="单个进程同时打开的事件流与 WebSocket 上限", en="Most open event streams and WebSockets of a process."),
+    ] = 25_000
+    max_watchers_per_user: Annotated[int, Doc(zh="其中单个用户的上限", en="Most of them for one user.")] = 200
 
 
 class LogSettings(Struct, frozen=True, kw_only=True):
