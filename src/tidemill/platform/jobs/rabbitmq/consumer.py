@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tidemill.platform.jobs.rabbitmq import letters
 from tidemill.platform.jobs.rabbitmq.answers import answer, answers, failure
-from tidemill.platform.jobs.rabbitmq.errors import BrokerAway
+from tidemill.platform.jobs.rabbitmq.errors import BrokerAway, BrokerMisused
 from tidemill.platform.jobs.rabbitmq.link import CALL_S, Link
 from tidemill.platform.jobs.rabbitmq.pace import Pace
 from tidemill.platform.jobs.rabbitmq.standing import Standing
@@ -21,11 +21,13 @@ from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+    from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 log = get_logger(__name__)
 
 LONGEST_PAUSE_S = 30.0
+# How long the server may take to begin to deliver; a queue whose leader is being chosen takes a second or two.
+BEGIN_S = 10.0
 
 
 class Source(Struct, frozen=True):
@@ -53,6 +55,8 @@ class Reception:
         self._arrived = asyncio.Event()
         self._stopped = asyncio.Event()
         self._failures = 0
+        # Invariant: every message up to this delivery tag has been answered, none after it.
+        self._settled = 0
 
     async def start(self) -> None:
         """Ask the server for tickets; raises BrokerAway, which loses the link."""
@@ -64,12 +68,24 @@ class Reception:
             await answer(channel.set_qos(prefetch_count=self.source.prefetch), CALL_S)
             queue = await channel.get_queue(self.source.name, ensure=False)
             self._tasks.spawn(f"rabbitmq.queue.{self.source.queue}", self._pass_on())
-            await answer(queue.consume(self._received), CALL_S)
+            await self._begin(queue)
         except BrokerAway as error:
             self._stopped.set()
             self._arrived.set()
             self._link.drop(error)
             raise
+
+    async def _begin(self, queue: "AbstractQueue") -> None:
+        try:
+            await answer(queue.consume(self._received), BEGIN_S)
+        except BrokerAway as error:
+            if not isinstance(error.__cause__, TimeoutError):
+                raise
+            # Seen with 3.10: a quorum queue declared at the moment of a kill -9 never elects a leader again.
+            raise BrokerMisused(
+                f"RabbitMQ does not begin to deliver {self.source.name}. If it stays so, the queue has no leader: "
+                "delete it on the server, it is declared anew and its tickets are sent again."
+            ) from error
 
     async def stop(self) -> None:
         """Ask for no more; what was not acknowledged goes back. A ``wake`` in progress is left to end by itself."""
@@ -137,15 +153,28 @@ class Reception:
         return True
 
     async def _acknowledge(self, batch: "list[AbstractIncomingMessage]") -> None:
-        if not self._is_over():
-            await answers([message.ack() for message in batch])
+        if (last := self._last_of(batch)) is not None:
+            await answers([last.ack(multiple=True)])
 
     async def _give_back(self, batch: "list[AbstractIncomingMessage]") -> None:
-        if not self._is_over():
-            self._standing.nacked += sum(await answers([message.nack(requeue=True) for message in batch]))
+        if (last := self._last_of(batch)) is not None and await answers([last.nack(multiple=True, requeue=True)]) == [
+            True
+        ]:
+            self._standing.nacked += len(batch)
 
-    def _is_over(self) -> bool:
-        return self._stopped.is_set() or self._link.lost.is_set()
+    def _last_of(self, batch: "list[AbstractIncomingMessage]") -> "AbstractIncomingMessage | None":
+        """Return the message that settles the whole batch, and everything before it, with one answer.
+
+        One answer rather than many: a quorum queue's server side keeps a long row of them back, and forgets it when the
+        channel closes. None when there is nothing to settle, or nobody to tell.
+        """
+        if not batch or self._stopped.is_set() or self._link.lost.is_set():
+            return None
+        last = max(batch, key=_tag)
+        if _tag(last) <= self._settled:
+            return None
+        self._settled = _tag(last)
+        return last
 
     def _channel_closed(self, _sender: object, error: BaseException | None) -> None:
         if not self._stopped.is_set():
@@ -153,3 +182,7 @@ class Reception:
 
     def _cancelled(self, _frame: object) -> None:
         self._link.drop(BrokerAway(f"RabbitMQ ended the consumer of {self.source.name}: was the queue deleted?"))
+
+
+def _tag(message: "AbstractIncomingMessage") -> int:
+    return message.delivery_tag or 0

@@ -1,5 +1,7 @@
 """Markers of dead jobs, kept where the server's own tools show dead letters. The rows are the truth."""
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tidemill.kernel import clock
@@ -10,9 +12,10 @@ from tidemill.platform.jobs.rabbitmq.topology import Topology, key
 from tidemill.platform.jobs.transport import StillDead, Ticket
 
 if TYPE_CHECKING:
-    from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+    from aio_pika.abc import AbstractIncomingMessage
 
 BATCH = 200
+QUIET_S = 1.0
 
 
 async def bury(link: Link, topology: Topology, ticket: Ticket, reason: str) -> bool:
@@ -29,38 +32,50 @@ async def settle(link: Link, topology: Topology, still_dead: StillDead) -> int:
     there were at the start bounds the walk. Raises BrokerAway, and whatever ``still_dead`` raises.
     """
     left = (await link.count(topology.dead)).messages
+    if left == 0:
+        return 0
     channel = await link.channel()
     try:
+        arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()  # bounded by the prefetch
+        await answer(channel.set_qos(prefetch_count=min(left, BATCH)), CALL_S)
         queue = await channel.get_queue(topology.dead, ensure=False)
+        # One consumer rather than many gets: the server would take each get's answer for itself (see consumer).
+        await answer(queue.consume(arrived.put), CALL_S)
         settled = 0
-        while left > 0 and (batch := await _take(queue, min(left, BATCH))):
+        while left > 0 and (batch := await _take(arrived, min(left, BATCH))):
             left -= len(batch)
             settled += await _sort(link, topology, batch, still_dead)
         return settled
     finally:
-        # What was taken and not acknowledged goes back.
+        # What was received and not acknowledged goes back.
         await answer(channel.close(), CALL_S)
 
 
-async def _take(queue: "AbstractQueue", count: int) -> "list[AbstractIncomingMessage]":
+async def _take(arrived: "asyncio.Queue[AbstractIncomingMessage]", count: int) -> "list[AbstractIncomingMessage]":
+    """Return up to ``count`` messages; fewer when no more come, because somebody else walks as well."""
     taken: list[AbstractIncomingMessage] = []
-    while len(taken) < count and (message := await answer(queue.get(fail=False), CALL_S)) is not None:
-        taken.append(message)
+    with suppress(TimeoutError):
+        while len(taken) < count:
+            taken.append(await asyncio.wait_for(arrived.get(), QUIET_S))
     return taken
 
 
 async def _sort(link: Link, topology: Topology, batch: "list[AbstractIncomingMessage]", still_dead: StillDead) -> int:
     tickets = [letters.decode(message.body) for message in batch]
     dead = await still_dead(sorted({ticket.job_id for ticket in tickets if ticket is not None}))
-    over: list[AbstractIncomingMessage] = []
-    staying: list[AbstractIncomingMessage] = []
-    for message, ticket in zip(batch, tickets, strict=True):
+    staying = [
         # What we did not write is not ours to remove.
-        (staying if ticket is None or ticket.job_id in dead else over).append(message)
+        message
+        for message, ticket in zip(batch, tickets, strict=True)
+        if ticket is None or ticket.job_id in dead
+    ]
     kept = await link.send([_again(topology, message) for message in staying])
-    safe = [message for message, is_kept in zip(staying, kept, strict=True) if is_kept]
-    done = await answers([message.ack() for message in (*over, *safe)])
-    return sum(done[: len(over)])
+    unsafe = [message for message, is_kept in zip(staying, kept, strict=True) if not is_kept]
+    await answers([message.nack(requeue=True) for message in unsafe])
+    last = next((message for message in reversed(batch) if message not in unsafe), None)
+    if last is None or await answers([last.ack(multiple=True)]) != [True]:
+        return 0
+    return len(batch) - len(staying)
 
 
 def _again(topology: Topology, message: "AbstractIncomingMessage") -> Letter:

@@ -180,11 +180,8 @@ class Link:
     async def close(self) -> None:
         """Close both connections, waiting a few seconds at most."""
         self.drop(BrokerAway("The connection to RabbitMQ is closed."))
-        for connection in (self._publishing, self._consuming):
-            try:
-                await answer(connection.close(), CLOSE_S)
-            except BrokerAway:
-                continue  # it was going anyway
+        both = (self._publishing, self._consuming)
+        await answers([asyncio.wait_for(connection.close(), CLOSE_S) for connection in both])
 
     def _closed(self, _sender: object, error: BaseException | None) -> None:
         self.drop(failure(error or AMQPConnectionError("it was closed")))

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 # Letters that wait for their confirmation at a time.
 BATCH = 500
-CLOSE_S = 2.0
+# How long closing waits for looks that are under way, and for the server to say goodbye.
+LOOK_S = 2.0
+CLOSE_S = 6.0
 
 
 class RabbitMqTransport:
@@ -44,6 +46,8 @@ class RabbitMqTransport:
         self._pace = pace or Pace()
         self._standing = Standing(self.name)
         self._tasks = TaskOwner()
+        # Connections that are being closed: not to be cancelled half way, or the library leaves tasks behind.
+        self._closers = TaskOwner()
         self._keeper: asyncio.Task[None] | None = None
         self._link: Link | None = None
         self._failures = 0
@@ -143,8 +147,8 @@ class RabbitMqTransport:
 
     async def stop_consuming(self) -> None:
         """Receive nothing more; unacknowledged tickets go back."""
+        self._sources.clear()
         async with self._switching:
-            self._sources.clear()
             for queue in list(self._receptions):
                 await self._stop(queue)
 
@@ -203,11 +207,12 @@ class RabbitMqTransport:
 
     async def close(self) -> None:
         """Disconnect; nothing of it runs afterwards."""
-        await self.stop_consuming()
+        self._sources.clear()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
-        await self._tasks.drain(CLOSE_S)
+        await self._tasks.drain(LOOK_S)
+        await self._closers.drain(CLOSE_S)
         self._standing.closed()
 
     # --- the connection
@@ -231,10 +236,11 @@ class RabbitMqTransport:
             await self._use(link)
         finally:
             self._link = None
+            link.drop(BrokerAway("The connection to RabbitMQ is closed."))
             for reception in self._receptions.values():
                 await reception.stop()
             self._receptions.clear()
-            await link.close()
+            await asyncio.shield(self._closers.spawn("rabbitmq.close", link.close()))
         if clock.monotonic() - opened_s > self._pace.reconnect_max_s:
             self._failures = 0
         await self._wait(link.cause)
