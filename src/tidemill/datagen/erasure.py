@@ -1,6 +1,6 @@
 """Erase what a deleted user owns here: tasks with their rows and reports, sample files with their objects."""
 
-from tidemill.datagen import repository
+from tidemill.datagen import repository, repository_crew
 from tidemill.datagen.samples.upkeep import SampleUpkeep
 from tidemill.kernel.actor import Scope, SystemReason, SystemScope, UserScope
 from tidemill.platform.db import Writer
@@ -27,8 +27,9 @@ class DatagenEraser:
         """Stop the user's tasks and delete the user's files, in the caller's transaction."""
         del scope  # the caller is the deletion of an account, whoever asked for it
         for row in await repository.running(w, UserScope(user_id), _MAX_RUNNING):
-            if row["job_id"]:
-                await self._jobs.cancel(w, _SYSTEM, row["job_id"])
+            jobs = {row["job_id"], *await repository_crew.disband(w, _SYSTEM, row["task_id"])}
+            for job_id in sorted(job_id for job_id in jobs if job_id):
+                await self._jobs.cancel(w, _SYSTEM, job_id)
         keys = await self._upkeep.erase_user(w, user_id)
         if keys:
             w.after_commit(lambda: self._discard(keys))

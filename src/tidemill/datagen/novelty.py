@@ -89,11 +89,20 @@ class NoveltyIndex:
         plain = normalized(text)
         if self._mode == "off" or not plain or (digest := _digest(plain)) in self._digests:
             return
+        self._remember(digest, key)
+        if self._mode == "near":
+            self._index(_Row(sketch(plain), " ".join(text.split())[:_EXCERPT_CHARS], key))
+
+    def add_print(self, mark: str, key: Hashable) -> None:
+        """Remember the row ``key`` by its fingerprint alone: enough to know its exact duplicates."""
+        digest = bytes.fromhex(mark)
+        if self._mode != "off" and digest not in self._digests:
+            self._remember(digest, key)
+
+    def _remember(self, digest: bytes, key: Hashable) -> None:
         self._digests[digest] = key
         if len(self._digests) > _EXACT_CAPACITY:
             del self._digests[next(iter(self._digests))]
-        if self._mode == "near":
-            self._index(_Row(sketch(plain), " ".join(text.split())[:_EXCERPT_CHARS], key))
 
     def _index(self, row: "_Row") -> None:
         number = self._next
@@ -185,6 +194,12 @@ def _similarity(mine: Sketch, hashes: frozenset[int], theirs: Sketch) -> float:
 
 def _indexed(hashes: Sketch) -> Sketch:
     return hashes[:_INDEXED_HASHES]
+
+
+def fingerprint(text: str) -> str | None:
+    """Return what equal texts share, as 32 hexadecimal digits; None for a text without letters and digits."""
+    plain = normalized(text)
+    return _digest(plain).hex() if plain else None
 
 
 def _digest(plain: str) -> bytes:

@@ -136,14 +136,15 @@ async def erase_slice(w: Writer, scope: SystemScope, task_id: str) -> bool:
     return True
 
 
-async def orphaned(r: Reader, scope: SystemScope) -> Sequence[Row]:
-    """Return running tasks (task_id, user_id) that no job is going to take on."""
+async def orphaned(r: Reader, scope: SystemScope, task_id: str | None = None) -> Sequence[Row]:
+    """Return running tasks (task_id, user_id) that no job is going to take on: all, or this one if it is one."""
     del scope  # system only, by type
-    return await r.all(
+    stmt = (
         select(tasks.c.task_id, tasks.c.user_id)
         .join_from(tasks, job, job.c.id == tasks.c.job_id, isouter=True)
         .where(tasks.c.status.in_(LIVE), or_(job.c.id.is_(None), job.c.state.in_(ENDED)))
     )
+    return await r.all(stmt if task_id is None else stmt.where(tasks.c.task_id == task_id))
 
 
 async def accepted_since(r: Reader, scope: Scope, task_id: str, after: int, limit: int) -> Sequence[Row]:

@@ -1,30 +1,32 @@
-"""The SQL of a run: taking a task on, committing groups of items, ending it.
+"""The SQL of a run: committing groups of items, ending a task, reading what is stored of it.
 
-Every write is fenced: it begins by moving the task's row ``WHERE status = 'running' AND epoch = ...``. A run that was
-stopped, or whose task another run took on, finds no row and changes nothing.
+Every write begins with the task's row locked (``repository_crew.lock``) and is fenced: it moves that row only while it
+is running and the run has its place in the crew. A run of a task that was stopped, or whose place another one took,
+changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, insert, select, update
 
+from tidemill.datagen.repository_crew import STANDING, Standing, in_place, standing
 from tidemill.datagen.tables import generated_data, task_event, task_item_failed, tasks
-from tidemill.kernel.actor import Scope, owner_filter
+from tidemill.kernel.actor import Scope
 from tidemill.platform.db import Reader, Row, Writer
 
-PAGE = 5_000
 TEXT_PAGE = 500
+PRINT_PAGE = 5_000
 BELL = "tasks"
 
 
 class Delta(Struct, kw_only=True):
-    """What one group commit adds to one task."""
+    """What one group commit, or one look of the foreman, adds to one task."""
 
     task_id: str
-    epoch: int
+    entry: int
     accepted: int = 0
     below_threshold: int = 0
     needs_review: int = 0
@@ -38,28 +40,14 @@ class Delta(Struct, kw_only=True):
     paused: dict[str, Any] | UnsetType | None = UNSET
 
 
-async def take_on(w: Writer, scope: Scope, task_id: str) -> Row | None:
-    """Fence off earlier runs and return the task's row; None when it is not to be run (any more)."""
-    stmt = (
-        update(tasks)
-        .where(tasks.c.task_id == task_id, tasks.c.status.in_(("pending", "running")), *_owned(scope))
-        .values(epoch=tasks.c.epoch + 1, status="running")
-        .returning(*tasks.c)
-    )
-    return await w.first(stmt)
-
-
-async def finished_numbers(r: Reader, scope: Scope, task_id: str, after: int, *, failed: bool) -> list[int]:
-    """Return up to 5,000 item numbers above ``after`` that have a row (or, with ``failed``, a record of failure)."""
-    table = task_item_failed if failed else generated_data
-    stmt = (
-        select(table.c.item_no)
-        .where(table.c.task_id == task_id, table.c.item_no > after)
-        .order_by(table.c.item_no)
-        .limit(PAGE)
-    )
+async def finished_among(r: Reader, scope: Scope, task_id: str, numbers: Collection[int]) -> set[int]:
+    """Return which of these item numbers have a row or a record of failure."""
     del scope  # the task's row was read under it
-    return [row["item_no"] for row in await r.all(stmt)]
+    found: set[int] = set()
+    for table in (generated_data, task_item_failed):
+        stmt = select(table.c.item_no).where(table.c.task_id == task_id, table.c.item_no.in_(numbers))
+        found.update(row["item_no"] for row in await r.all(stmt))
+    return found
 
 
 async def accepted_after(r: Reader, scope: Scope, task_id: str, after: int) -> Sequence[Row]:
@@ -77,6 +65,21 @@ async def accepted_after(r: Reader, scope: Scope, task_id: str, after: int) -> S
     )
 
 
+async def accepted_prints(r: Reader, scope: Scope, task_id: str, after: int) -> Sequence[Row]:
+    """Return up to 5,000 accepted rows (item_no, fingerprint) above ``after``, by number.
+
+    ``data_content`` stands only where a row has no fingerprint.
+    """
+    del scope  # as above
+    g = generated_data.c
+    return await r.all(
+        select(g.item_no, g.fingerprint, case((g.fingerprint.is_(None), g.data_content)).label("data_content"))
+        .where(g.task_id == task_id, g.item_no > after, g.status == "accepted")
+        .order_by(g.item_no)
+        .limit(PRINT_PAGE)
+    )
+
+
 async def accepted_among(r: Reader, scope: Scope, task_id: str, numbers: Sequence[int]) -> Sequence[Row]:
     """Return the accepted rows (item_no, data_content) among these item numbers, by number."""
     del scope  # as above
@@ -91,8 +94,31 @@ async def accepted_among(r: Reader, scope: Scope, task_id: str, numbers: Sequenc
     )
 
 
-async def add_up(w: Writer, delta: Delta) -> int | None:
-    """Move the task's counters and its sequence; returns the last number used before, None when fenced off."""
+async def accepted_between(r: Reader, scope: Scope, task_id: str, after: int, until: int) -> Sequence[Row]:
+    """Return up to 500 accepted rows (event_seq, item_no, data_content) of numbers in (after, until], in order.
+
+    Uses index: ix_generated_data_task_id_event_seq.
+    """
+    del scope  # as above
+    g = generated_data.c
+    return await r.all(
+        select(g.event_seq, g.item_no, g.data_content)
+        .where(g.task_id == task_id, g.event_seq > after, g.event_seq <= until, g.status == "accepted")
+        .order_by(g.event_seq)
+        .limit(TEXT_PAGE)
+    )
+
+
+async def known_fingerprints(r: Reader, scope: Scope, task_id: str, among: Collection[str]) -> set[str]:
+    """Return which of these texts the task has already. Uses index: uq_generated_data_task_id_fingerprint."""
+    del scope  # as above
+    g = generated_data.c
+    stmt = select(g.fingerprint).where(g.task_id == task_id, g.fingerprint.in_(among))
+    return {row["fingerprint"] for row in await r.all(stmt)}
+
+
+async def add_up(w: Writer, delta: Delta) -> Standing | None:
+    """Move the task's counters and its sequence; returns where it stands then, None when fenced off."""
     values: dict[str, Any] = {
         name: getattr(tasks.c, name) + getattr(delta, name)
         for name in (
@@ -112,8 +138,9 @@ async def add_up(w: Writer, delta: Delta) -> int | None:
         values["live"] = delta.live
     if delta.paused is not UNSET:
         values["paused"] = delta.paused
-    seq = await w.scalar(_fenced(delta.task_id, delta.epoch).values(values).returning(tasks.c.seq))
-    return None if seq is None else seq - delta.events
+    stmt = _fenced(delta.task_id, delta.entry).values(values)
+    row = await w.first(stmt.returning(*(tasks.c[name] for name in STANDING)))
+    return None if row is None else standing(row)
 
 
 async def add_rows(
@@ -132,12 +159,20 @@ async def add_rows(
     w.changed(BELL)
 
 
+async def counts(r: Reader, scope: Scope, task_id: str) -> dict[str, int]:
+    """Return how many items ended how, and how many attempts were repeated."""
+    del scope  # as above
+    names = ("accepted", "below_threshold", "needs_review", "failed", "retried")
+    row = await r.first(select(*(tasks.c[name] for name in names)).where(tasks.c.task_id == task_id))
+    return {} if row is None else dict(row)
+
+
 async def write_line(
-    w: Writer, task_id: str, epoch: int, line: dict[str, Any], at: datetime, *, live: dict[str, Any]
+    w: Writer, task_id: str, entry: int, line: dict[str, Any], at: datetime, *, live: dict[str, Any] | None
 ) -> bool:
     """Append a log line to a running task and set its figures; returns False when fenced off."""
     values = {"seq": tasks.c.seq + 1, "live": live}
-    seq = await w.scalar(_fenced(task_id, epoch).values(values).returning(tasks.c.seq))
+    seq = await w.scalar(_fenced(task_id, entry).values(values).returning(tasks.c.seq))
     if seq is None:
         return False
     await add_event(w, task_id, seq, "log", line, at)
@@ -145,7 +180,7 @@ async def write_line(
 
 
 async def end(
-    w: Writer, task_id: str, epoch: int, status: str, at: datetime, result: str | None, error: str | None
+    w: Writer, task_id: str, entry: int, status: str, at: datetime, result: str | None, error: str | None
 ) -> bool:
     """Give a running task its end and the event that says so; returns False when fenced off."""
     values: dict[str, Any] = {"status": status, "finished_at": at, "paused": None, "seq": tasks.c.seq + 1}
@@ -153,7 +188,7 @@ async def end(
         values["result"] = result
     if error is not None:
         values["error_message"] = error
-    seq = await w.scalar(_fenced(task_id, epoch).values(values).returning(tasks.c.seq))
+    seq = await w.scalar(_fenced(task_id, entry).values(values).returning(tasks.c.seq))
     if seq is None:
         return False
     await add_event(w, task_id, seq, "complete", {"status": status}, at)
@@ -166,10 +201,5 @@ async def add_event(w: Writer, task_id: str, seq: int, kind: str, data: dict[str
     w.changed(BELL)
 
 
-def _fenced(task_id: str, epoch: int) -> Any:
-    return update(tasks).where(tasks.c.task_id == task_id, tasks.c.status == "running", tasks.c.epoch == epoch)
-
-
-def _owned(scope: Scope) -> list[Any]:
-    owner = owner_filter(scope)
-    return [] if owner is None else [tasks.c.user_id == owner]
+def _fenced(task_id: str, entry: int) -> Any:
+    return update(tasks).where(tasks.c.task_id == task_id, tasks.c.status == "running", in_place(task_id, entry))

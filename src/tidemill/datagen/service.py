@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from tidemill.audit.facade import record
-from tidemill.datagen import repository, repository_run, views
+from tidemill.datagen import repository, repository_crew, repository_run, views
 from tidemill.datagen.contracts import (
     ActiveTask,
     PreviewAnswer,
@@ -214,8 +214,7 @@ class TaskService:
             row = await self._found(await repository.task(w, actor.scope, task_id), task_id)
             if not await self._halt(w, actor.scope, task_id):
                 raise TaskNotRunning(status=row["status"])
-            if row["job_id"]:
-                await self._jobs.cancel(w, _SYSTEM, row["job_id"])
+            await self._dismiss(w, row)
             await self._audit(w, actor, "task.stop", task_id, {})
         return TaskRef(task_id, "stopped")
 
@@ -267,10 +266,16 @@ class TaskService:
         async with self._db.write() as w:
             row = await self._found(await self._by_name_or_number(w, scope, task_id), task_id)
             await repository.hide(w, scope, row["task_id"])
-            if row["status"] in repository.LIVE and row["job_id"]:
-                await self._jobs.cancel(w, _SYSTEM, row["job_id"])
+            if row["status"] in repository.LIVE:
+                await self._dismiss(w, row)
             await self._audit(w, actor, "task.delete", row["task_id"], {"owner": row["user_id"]})
         await self.erase(row["task_id"])
+
+    async def _dismiss(self, w: Writer, row: Row) -> None:
+        """Cancel every job that makes a task, or is about to; what they have in flight is not stored any more."""
+        jobs = {row["job_id"], *await repository_crew.disband(w, _SYSTEM, row["task_id"])}
+        for job_id in sorted(job_id for job_id in jobs if job_id):
+            await self._jobs.cancel(w, _SYSTEM, job_id)
 
     async def erase(self, task_id: str) -> None:
         """Erase a hidden task's rows, a thousand a transaction."""
@@ -289,11 +294,19 @@ class TaskService:
             orphans = await repository.orphaned(r, _SYSTEM)
         for task_id in hidden:
             await self.erase(task_id)
+        requeued = 0
         for row in orphans:
+            task_id = row["task_id"]
             async with self._db.write() as w:
-                job_id = await self._jobs.enqueue(w, _SYSTEM, JOB, {"task_id": row["task_id"]}, user_id=row["user_id"])
-                await repository.set_job(w, _SYSTEM, row["task_id"], job_id)
-        return len(hidden), len(orphans)
+                # Another process may be starting as well: who holds the row first gives the task its job.
+                if not await repository_crew.hold(w, _SYSTEM, task_id):
+                    continue
+                if not await repository.orphaned(w, _SYSTEM, task_id):
+                    continue
+                job_id = await self._jobs.enqueue(w, _SYSTEM, JOB, {"task_id": task_id}, user_id=row["user_id"])
+                await repository.set_job(w, _SYSTEM, task_id, job_id)
+                requeued += 1
+        return len(hidden), requeued
 
     # Looking.
 

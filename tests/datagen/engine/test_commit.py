@@ -7,15 +7,19 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from tests.datagen.engine.conftest import until
 from tests.datagen.engine.fakes import OWNER, Installation, Writer
 from tests.datagen.engine.test_run import assert_whole, run, started, task_row
+from tidemill.datagen.engine.claim import Place, Unclaimed
 from tidemill.datagen.engine.commit import GroupCommit, Note
 from tidemill.datagen.engine.log_lines import log_line
 from tidemill.datagen.engine.mill import Mill
 from tidemill.datagen.engine.outcome import Outcome
+from tidemill.datagen.repository_crew import Standing
+from tidemill.datagen.tables import task_event
 from tidemill.kernel.errors import StorageFull, Unavailable
 from tidemill.platform.db import Database
 from tidemill.platform.db import Writer as DatabaseWriter
@@ -125,15 +129,21 @@ class Listener:
     task_type = "note"
     prompt_version = "1"
 
-    def __init__(self, task_id: str, epoch: int) -> None:
-        self.task_id = task_id
-        self.epoch = epoch
+    def __init__(self, task_id: str, entry: int) -> None:
+        self.place = Place(task_id, entry, Unclaimed())
         self.heard: list[str] = []
         self.told = asyncio.Event()
 
-    def committed(self, outcomes: Sequence[Outcome]) -> None:
-        self.heard.append(f"committed {len(outcomes)}")
+    def completed_by(self, outcomes: Sequence[Outcome]) -> list[int]:
+        del outcomes
+        return []
+
+    def committed(self, outcomes: Sequence[Outcome], standing: Standing, before: int) -> None:
+        self.heard.append(f"committed {len(outcomes)} at {before}..{standing.seq}")
         self.told.set()
+
+    def refused(self, outcomes: Sequence[Outcome]) -> None:
+        self.heard.append(f"refused {len(outcomes)}")
 
     def lost(self, error: BaseException | None) -> None:
         self.heard.append(f"lost {error}")
@@ -143,17 +153,29 @@ class Listener:
         self.heard.append(f"blocked {error}")
 
 
-async def test_an_earlier_run_of_a_task_changes_nothing(quick: Installation) -> None:
-    quick.relay.script = Writer()
+async def test_a_run_without_its_place_changes_nothing(quick: Installation) -> None:
+    quick.relay.script = Writer(latency_s=0.01)
     task_id = await started(quick)
-    assert await run(quick, task_id) == "finished"
-    before = await task_row(quick, task_id)
-    stale = Listener(task_id, before["epoch"] - 1)
+    running = asyncio.ensure_future(run(quick, task_id))
+
+    async def under_way() -> bool:
+        return (await task_row(quick, task_id))["accepted"] > 0
+
+    await until(under_way)
+    stale = Listener(task_id, (await task_row(quick, task_id))["epoch"] - 1)
     commit = GroupCommit(quick.db, window_s=0.001)
     writing = asyncio.ensure_future(commit.run())
-    await commit.put(stale, Note(line=log_line("started", total=1)))
+    await commit.put(stale, Note(line=log_line("failed", reason="never to be seen")))
     await asyncio.wait_for(stale.told.wait(), 10)
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
     assert stale.heard == ["lost None"]
-    assert dict(await task_row(quick, task_id)) == dict(before)
+    assert await running == "finished"
+    await assert_whole(quick, task_id)
+    async with quick.db.read() as r:
+        lines = [
+            row["data"]["code"]
+            for row in await r.all(select(task_event.c.data).order_by(task_event.c.seq))
+            if "code" in row["data"]
+        ]
+    assert lines == ["started", "finished"]

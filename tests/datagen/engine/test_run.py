@@ -229,7 +229,7 @@ async def test_when_every_service_is_down_the_task_waits_and_goes_on_by_itself(
 ) -> None:
     monkeypatch.setattr("tidemill.datagen.engine.lanes.OPEN_S", 0.05)
     monkeypatch.setattr("tidemill.datagen.engine.lanes.OPEN_MAX_S", 0.05)
-    monkeypatch.setattr("tidemill.datagen.engine.run.TICK_S", 0.02)
+    monkeypatch.setattr("tidemill.datagen.engine.foreman.TICK_S", 0.02)
     writer = Writer()
     down = True
 
@@ -255,7 +255,7 @@ async def test_when_every_service_is_down_the_task_waits_and_goes_on_by_itself(
 
 
 async def test_a_model_without_channel_waits_for_one(quick: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidemill.datagen.engine.run.TICK_S", 0.02)
+    monkeypatch.setattr("tidemill.datagen.engine.foreman.TICK_S", 0.02)
     monkeypatch.setattr("tidemill.datagen.engine.lanes.REFRESH_S", 0.02)
     task_id = await started(quick)
     views, quick.relay.views = quick.relay.views, []
@@ -323,7 +323,7 @@ async def test_an_item_that_breaks_the_service_fails_after_five_tries(
 async def test_the_budget_stops_the_spending_and_a_higher_one_goes_on(
     quick: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidemill.datagen.engine.run.TICK_S", 0.02)
+    monkeypatch.setattr("tidemill.datagen.engine.foreman.TICK_S", 0.02)
     quick.relay.script = Writer(latency_s=0.001)
     task_id = await started(quick, budget="300", max_concurrent=1)
     running = asyncio.ensure_future(run(quick, task_id))
@@ -351,7 +351,7 @@ async def test_the_budget_stops_the_spending_and_a_higher_one_goes_on(
 async def test_many_failures_of_one_kind_pause_the_task_with_the_cause(
     quick: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidemill.datagen.engine.run.TICK_S", 0.02)
+    monkeypatch.setattr("tidemill.datagen.engine.foreman.TICK_S", 0.02)
     writer = Writer()
     broken = True
 

@@ -1,23 +1,31 @@
 """The group commit: one transaction every 20 ms or 256 rows for everything that all runs of the process finished.
 
-A transaction holds the rows, the records of failures, the log lines and the counters of every task in it. Nothing is
-counted, shown or sent before it is committed. When the database cannot take a group (another process holds it, the
-disk is full) the group waits and is tried again; the queue before it is bounded, so the runs wait too.
+A transaction holds the rows, the records of failures, the log lines and the counters of every task in it, and the end
+of each chunk whose last item it holds. Nothing is counted, shown or sent before it is committed. When the database
+cannot take a group (another process holds it, the disk is full) the group waits and is tried again; the queue before
+it is bounded, so the runs wait too.
+
+Here the processes that make one task meet: under the lock of the task's row each run's right to it is looked at, and
+accepted texts are held against all that is stored. What has a twin there goes back to its run.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
-import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
-from tidemill.datagen.engine.outcome import Outcome, lineage
-from tidemill.datagen.repository_run import Delta, add_rows, add_up
-from tidemill.kernel import clock
+from tidemill.datagen import repository_crew
+from tidemill.datagen.engine.claim import SYSTEM
+from tidemill.datagen.engine.outcome import Outcome
+from tidemill.datagen.engine.records import Author, sum_up
+from tidemill.datagen.repository_crew import Standing
+from tidemill.datagen.repository_run import add_rows, add_up, known_fingerprints
 from tidemill.kernel.errors import StorageFull, Unavailable
 from tidemill.kernel.retry import full_jitter
-from tidemill.platform.db import Database
+from tidemill.platform.db import Database, Writer
 from tidemill.platform.telemetry import get_logger
 
 WINDOW_S = 0.02
@@ -32,24 +40,24 @@ _log = get_logger("datagen.commit")
 
 
 class Note(Struct, frozen=True):
-    """Something about a task that is no row: a log line, a pause or its end, the services' figures."""
+    """A line of a task's log."""
 
-    line: dict[str, Any] | None = None
-    paused: dict[str, Any] | UnsetType | None = UNSET
-    live: dict[str, Any] | UnsetType = UNSET
+    line: dict[str, Any]
 
 
-class Sender(Protocol):
+class Sender(Author, Protocol):
     """The run that an entry belongs to, and how it hears what became of it."""
 
-    task_id: str
-    user_id: int
-    epoch: int
-    task_type: str
-    prompt_version: str
+    def completed_by(self, outcomes: Sequence[Outcome]) -> list[int]:
+        """Return the chunks of which nothing is left once these are on disk."""
+        ...
 
-    def committed(self, outcomes: Sequence[Outcome]) -> None:
-        """Hear that these are on disk."""
+    def committed(self, outcomes: Sequence[Outcome], standing: Standing, before: int) -> None:
+        """Hear that these are on disk; ``before``: the task's sequence number before they were written."""
+        ...
+
+    def refused(self, outcomes: Sequence[Outcome]) -> None:
+        """Hear that these are duplicates of what is stored, and are not."""
         ...
 
     def lost(self, error: BaseException | None) -> None:
@@ -94,7 +102,7 @@ class GroupCommit:
         blocked = False
         while True:
             try:
-                fenced = await self._write(batches)
+                written = await self._write(batches)
             except (Unavailable, StorageFull) as error:
                 tries += 1
                 if isinstance(error, StorageFull) and not blocked:
@@ -113,134 +121,105 @@ class GroupCommit:
         for batch in batches:
             if blocked:
                 batch.sender.blocked(None)
-            if (batch.sender.task_id, batch.sender.epoch) in fenced:
-                batch.sender.lost(None)
-            else:
-                batch.sender.committed([content for content in batch.contents if isinstance(content, Outcome)])
+            _tell_end(batch.sender, written[id(batch)])
 
-    async def _write(self, batches: "Sequence[_Batch]") -> set[tuple[str, int]]:
-        """Write one group; returns the runs (task, epoch) that were fenced off."""
-        fenced: set[tuple[str, int]] = set()
+    async def _write(self, batches: "Sequence[_Batch]") -> "dict[int, _Written | None]":
+        """Write one group; returns what became of each batch by its id, None for the runs that were fenced off."""
+        written: dict[int, _Written | None] = {id(batch): None for batch in batches}
         rows: list[dict[str, Any]] = []
         failed: list[dict[str, Any]] = []
         events: list[dict[str, Any]] = []
+        taken: defaultdict[str, set[str]] = defaultdict(set)
         async with self._db.write() as w:
-            for batch in batches:
-                seq = await add_up(w, batch.delta)
-                if seq is None:
-                    fenced.add((batch.sender.task_id, batch.sender.epoch))
+            for batch in await _held(w, batches):
+                place = batch.sender.place
+                stored, twins = await _without_twins(w, batch, taken[place.task_id])
+                delta, numbered = sum_up(batch.sender, stored, [note.line for note in batch.notes])
+                standing = await add_up(w, delta)
+                if standing is None:
                     continue
-                for number, (kind, values) in enumerate(batch.numbered, seq + 1):
+                taken[place.task_id].update(one.fingerprint for one in stored if one.fingerprint is not None)
+                before = standing.seq - delta.events
+                for number, (kind, values) in enumerate(numbered, before + 1):
                     if kind == "event":
                         events.append({**values, "seq": number})
                     else:
                         (rows if kind == "row" else failed).append({**values, "event_seq": number})
+                await repository_crew.close(w, SYSTEM, place.task_id, batch.sender.completed_by(stored))
+                written[id(batch)] = _Written(stored, twins, standing, before)
             await add_rows(w, rows, failed, events)
-        return fenced
+        return written
 
 
 class _Batch:
-    """What one group holds of one run, ready to be written."""
+    """What one group holds of one run."""
 
     def __init__(self, sender: Sender) -> None:
         self.sender = sender
-        self.contents: list[Outcome | Note] = []
-        self.delta = Delta(task_id=sender.task_id, epoch=sender.epoch)
-        self.numbered: list[tuple[str, dict[str, Any]]] = []
+        self.outcomes: list[Outcome] = []
+        self.notes: list[Note] = []
 
     def add(self, content: Outcome | Note) -> None:
-        self.contents.append(content)
         if isinstance(content, Outcome):
-            self._add_outcome(content)
-            return
-        if content.live is not UNSET:
-            self.delta.live = content.live
-        if content.paused is not UNSET:
-            self.delta.paused = content.paused
-        if content.line is not None:
-            self._number(
-                "event",
-                {
-                    "task_id": self.sender.task_id,
-                    "kind": "log",
-                    "data": content.line,
-                    "created_at": clock.now(),
-                },
-            )
-
-    def _add_outcome(self, outcome: Outcome) -> None:
-        delta = self.delta
-        setattr(delta, outcome.status, getattr(delta, outcome.status) + 1)
-        delta.retried += outcome.retries
-        delta.input_tokens += outcome.input_tokens
-        delta.output_tokens += outcome.output_tokens
-        delta.cost_nano += outcome.cost_nano
-        if outcome.output is None:
-            self._number("failed", failed_values(self.sender, outcome))
+            self.outcomes.append(content)
         else:
-            self._number("row", row_values(self.sender, outcome))
-
-    def _number(self, kind: str, values: dict[str, Any]) -> None:
-        self.delta.events += 1
-        self.numbered.append((kind, values))
+            self.notes.append(content)
 
 
-def row_values(sender: Sender, outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as a row of ``generated_data``, all but its sequence number."""
-    now = clock.now()
-    return {
-        "task_id": sender.task_id,
-        "user_id": sender.user_id,
-        "data_content": msgspec.json.encode(outcome.output).decode(),
-        "model_score": outcome.model_score,
-        "rule_score": None if outcome.rule_score is None else int(outcome.rule_score + 0.5),
-        "retry_count": outcome.retries,
-        "generation_model": outcome.model,
-        "task_type": sender.task_type,
-        "is_confirmed": False,
-        "created_at": now,
-        "updated_at": now,
-        "status": outcome.status,
-        "final_score": outcome.final_score,
-        "rule_score_exact": outcome.rule_score,
-        "item_no": outcome.item.number,
-        "row_version": 1,
-        "lineage": lineage(outcome, sender.prompt_version),
-        "direction": outcome.direction,
-        "channel": outcome.channel,
-        "input_tokens": outcome.input_tokens,
-        "output_tokens": outcome.output_tokens,
-        "attempts": max(1, len(outcome.attempts)),
-    }
+class _Written(Struct, frozen=True):
+    """What became of a batch whose run was not fenced off."""
+
+    stored: list[Outcome]
+    twins: list[Outcome]
+    standing: Standing
+    before: int
 
 
-def failed_values(sender: Sender, outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome without a row as a record of ``task_item_failed``, all but its sequence number."""
-    last = outcome.attempts[-1] if outcome.attempts else None
-    return {
-        "task_id": sender.task_id,
-        "item_no": outcome.item.number,
-        "kind": (outcome.kind or "unknown")[:40],
-        "reason": outcome.reason or "",
-        "attempts": len(outcome.attempts),
-        "channel": last.channel if last else None,
-        "direction": outcome.direction,
-        "input_tokens": outcome.input_tokens,
-        "output_tokens": outcome.output_tokens,
-        "lineage": lineage(outcome, sender.prompt_version),
-        "created_at": clock.now(),
-    }
+def _tell_end(sender: Sender, end: _Written | None) -> None:
+    if end is None:
+        sender.lost(None)
+        return
+    sender.committed(end.stored, end.standing, end.before)
+    if end.twins:
+        sender.refused(end.twins)
+
+
+async def _held(w: Writer, batches: "Sequence[_Batch]") -> "list[_Batch]":
+    """Return the batches whose task is live and whose run has its claim, both held until the transaction ends.
+
+    In one order everywhere, tasks by name and then jobs by id, so that two transactions never wait for each other.
+    """
+    tasks = sorted({batch.sender.place.task_id for batch in batches})
+    live = {task_id for task_id in tasks if await repository_crew.hold(w, SYSTEM, task_id)}
+    of_live = [batch for batch in batches if batch.sender.place.task_id in live]
+    of_live.sort(key=lambda batch: batch.sender.place.claim.job_id)
+    return [batch for batch in of_live if await batch.sender.place.claim.holds(w)]
+
+
+async def _without_twins(w: Writer, batch: _Batch, taken: AbstractSet[str]) -> tuple[list[Outcome], list[Outcome]]:
+    """Part outcomes from those whose text the task has already; ``taken`` is what this group has added."""
+    prints = [outcome.fingerprint for outcome in batch.outcomes if outcome.fingerprint is not None]
+    known = set(taken)
+    if prints:
+        known |= await known_fingerprints(w, SYSTEM, batch.sender.place.task_id, prints)
+    stored: list[Outcome] = []
+    twins: list[Outcome] = []
+    for outcome in batch.outcomes:
+        mark = outcome.fingerprint
+        (stored if mark is None or mark not in known else twins).append(outcome)
+        if mark is not None:
+            known.add(mark)
+    return stored, twins
 
 
 def _by_sender(group: Sequence[_Entry]) -> list[_Batch]:
-    batches: dict[tuple[str, int], _Batch] = {}
+    batches: dict[int, _Batch] = {}
     for entry in group:
-        key = (entry.sender.task_id, entry.sender.epoch)
+        key = id(entry.sender)
         if key not in batches:
             batches[key] = _Batch(entry.sender)
         batches[key].add(entry.content)
-    # In one order everywhere, so that two processes never wait for each other's task rows.
-    return [batches[key] for key in sorted(batches)]
+    return list(batches.values())
 
 
 def _losing(error: Exception) -> Callable[[Sender], None]:

@@ -1,9 +1,10 @@
-"""What a run shows of its services and its pace; kept with the task, so that every instance can tell it."""
+"""What one run tells of its services and its pace; the figures of a task are the sum over its runs."""
 
 from collections import deque
 from typing import Any
 
 from tidemill.datagen.engine.calls import CallLog
+from tidemill.datagen.engine.crew import Counts
 from tidemill.datagen.engine.lanes import Lane
 
 # Pace is measured over this long.
@@ -11,47 +12,56 @@ WINDOW_S = 30.0
 
 
 class Figures:
-    """Counts of one run; ``live`` is their outward form (``tasks.live``)."""
+    """Counts of one run, since they were last told."""
 
-    def __init__(self, before: dict[str, Any] | None, now_s: float) -> None:
-        self._done: dict[tuple[str, str], int] = {}
-        self._errors: dict[tuple[str, str], int] = {}
-        for service in (before or {}).get("services", []):
-            key = (service["channel"], service["model"])
-            self._done[key] = service["done"]
-            self._errors[key] = service["errors"]
+    def __init__(self, now_s: float) -> None:
+        self._calls: Counts = {}
         self._marks: deque[tuple[float, int]] = deque([(now_s, 0)])
         self._rows = 0
 
     def heard(self, call: CallLog) -> None:
         """Count one call."""
-        counts = self._done if call.ok else self._errors
-        key = (call.channel, call.model)
-        counts[key] = counts.get(key, 0) + 1
+        done, errors = self._calls.get((call.channel, call.model), (0, 0))
+        self._calls[call.channel, call.model] = (done + call.ok, errors + (not call.ok))
 
     def rows(self, count: int) -> None:
         """Count finished items."""
         self._rows += count
 
-    def live(self, lanes: list[tuple[Lane, str]], now_s: float) -> dict[str, Any]:
-        """Return the figures as they stand, and move the window on."""
+    def untold(self) -> Counts:
+        """Return the calls that are not in the task's totals yet."""
+        return dict(self._calls)
+
+    def told(self, counts: Counts) -> None:
+        """Take off what has been added to the task's totals."""
+        for key, (done, errors) in counts.items():
+            now_done, now_errors = self._calls[key]
+            self._calls[key] = (now_done - done, now_errors - errors)
+            if self._calls[key] == (0, 0):
+                del self._calls[key]
+
+    def move_on(self, now_s: float) -> None:
+        """Move the window of the pace on; once a second."""
         self._marks.append((now_s, self._rows))
         while len(self._marks) > 2 and now_s - self._marks[1][0] >= WINDOW_S:  # noqa: PLR2004 - the window's two ends
             self._marks.popleft()
+
+    def part(self, lanes: list[tuple[Lane, str]], down: dict[str, Any] | None) -> dict[str, Any]:
+        """Return how this run stands at the moment: its pace, its services, and why none can be called, if so."""
         (begin_s, begin), (end_s, end) = self._marks[0], self._marks[-1]
         pace = (end - begin) / (end_s - begin_s) if end_s > begin_s else 0.0
-        current = {(lane.channel, model): lane for lane, model in lanes}
-        keys = sorted({*current, *self._done, *self._errors})
-        return {"rows_per_s": round(pace, 3), "services": [self._service(key, current.get(key)) for key in keys]}
-
-    def _service(self, key: tuple[str, str], lane: Lane | None) -> dict[str, Any]:
         return {
-            "channel": key[0],
-            "model": key[1],
-            "in_flight": lane.in_flight if lane else 0,
-            "limit": lane.limit.limit if lane else 0,
-            "done": self._done.get(key, 0),
-            "errors": self._errors.get(key, 0),
-            "p95_ms": lane.p95_ms() if lane else None,
-            "breaker": lane.breaker if lane else "gone",
+            "rows_per_s": round(pace, 3),
+            "down": down,
+            "services": [
+                {
+                    "channel": lane.channel,
+                    "model": model,
+                    "in_flight": lane.in_flight,
+                    "limit": lane.limit.limit,
+                    "p95_ms": lane.p95_ms(),
+                    "breaker": lane.breaker,
+                }
+                for lane, model in lanes
+            ],
         }

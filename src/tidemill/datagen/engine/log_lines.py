@@ -5,6 +5,7 @@ from typing import Any
 _LINES: dict[str, tuple[str, str]] = {
     "started": ("开始处理，共 {total} 条。", "Started: {total} rows to make."),
     "went_on": ("继续处理，还剩 {left} 条，共 {total} 条。", "Went on: {left} of {total} rows to go."),
+    "joined": ("又有一个进程加入处理，现共 {hands} 个。", "Another process has joined; {hands} are at work now."),
     "paused": ("已暂停：{zh}", "Paused: {en}"),
     "unpaused": ("服务恢复，继续处理。", "The services are back; going on."),
     "finished": (

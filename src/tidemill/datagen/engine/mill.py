@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tidemill.datagen import repository_run
+from tidemill.datagen import repository_crew, repository_run
 from tidemill.datagen.engine.calls import Asker, CallLog
+from tidemill.datagen.engine.chunks import chunk_samples
+from tidemill.datagen.engine.claim import SYSTEM, Claim, Place, Unclaimed
 from tidemill.datagen.engine.commit import GroupCommit
 from tidemill.datagen.engine.lanes import Lanes
 from tidemill.datagen.engine.log_lines import log_line
 from tidemill.datagen.engine.outcome import Outcome
-from tidemill.datagen.engine.run import SYSTEM, Parts, Report, RunEnd, TaskRun
+from tidemill.datagen.engine.run import Parts, Recruit, Report, RunEnd, TaskRun
 from tidemill.datagen.engine.source import SamplesGone
 from tidemill.datagen.engine.stages import Stages, Work
 from tidemill.datagen.errors import PreviewTimedOut
@@ -35,6 +37,22 @@ RETRY_S = 1.0
 RETRY_MAX_S = 30.0
 
 _log = get_logger("datagen.engine")
+
+
+class TypeGone(Exception):
+    """The task's type is not installed here."""
+
+
+class _Duty(Struct, frozen=True):
+    """What a job asks of this process."""
+
+    task_id: str
+    claim: Claim
+    cancelled: asyncio.Event
+    draining: asyncio.Event
+    report: Report
+    recruit: Recruit | None
+    leads: bool
 
 
 class Previewed(Struct, frozen=True):
@@ -62,13 +80,21 @@ class Mill:
         self._commit = GroupCommit(db, window_s=settings.commit_window_ms / 1000, group_rows=settings.commit_rows)
         self._lanes = Lanes(calls)
         self._parts = Parts(db, calls, self._lanes, self._commit, samples, settings.call_timeout_s)
-        self._runs: dict[str, TaskRun] = {}
+        self._runs: list[TaskRun] = []
         self._committing: asyncio.Task[None] | None = None
 
+    @property
+    def database(self) -> Database:
+        """Where tasks are kept."""
+        return self._parts.db
+
     def disk_is_full(self, task_id: str) -> bool:
-        """Tell whether this process runs the task and cannot store its rows for want of room."""
-        run = self._runs.get(task_id)
-        return run is not None and run.full is not None
+        """Tell whether this process makes the task and cannot store its rows for want of room."""
+        return any(run.place.task_id == task_id and run.full is not None for run in self._runs)
+
+    def makes(self, task_id: str) -> bool:
+        """Tell whether this process takes part in making the task."""
+        return any(run.place.task_id == task_id for run in self._runs)
 
     async def run(
         self,
@@ -76,19 +102,22 @@ class Mill:
         cancelled: asyncio.Event,
         draining: asyncio.Event,
         report: Report = lambda done, total: None,  # noqa: ARG005 - nobody listens
+        *,
+        claim: Claim | None = None,
+        recruit: Recruit | None = None,
     ) -> RunEnd:
-        """Take a task on and make what is pending; returns how it ended. A task that cannot go on becomes failed."""
-        if self._committing is None:
-            self._committing = self._owner.spawn("datagen.commit", self._commit.run())
+        """Take a task on and see it to its end; returns how it ended. A task that cannot go on becomes failed."""
+        duty = _Duty(task_id, claim or Unclaimed(), cancelled, draining, report, recruit, leads=True)
         for attempt in range(RUN_TRIES):
-            async with self._parts.db.write() as w:
-                row = await repository_run.take_on(w, SYSTEM, task_id)
+            row = await self._join(duty)
             if row is None:
                 return "fenced"
             try:
-                return await self._run_once(row, cancelled, draining, report)
+                return await self._run_once(row, duty)
             except (FileNotFound, SamplesGone) as error:
                 return await self._fail(row, f"the sample file cannot be read any more: {error}")
+            except TypeGone as error:
+                return await self._fail(row, f"the task type {error} is not installed any more")
             except Exception as error:  # noqa: BLE001 - the edge of a run: it is tried again, then told to the owner
                 _log.exception("datagen.run_failed", task_id=task_id, attempt=attempt)
                 if attempt + 1 == RUN_TRIES:
@@ -96,27 +125,62 @@ class Mill:
                 await asyncio.sleep(full_jitter(attempt, RETRY_S, RETRY_MAX_S))
         return "fenced"
 
-    async def _run_once(self, row: Row, cancelled: asyncio.Event, draining: asyncio.Event, report: Report) -> RunEnd:
+    async def help(
+        self, task_id: str, cancelled: asyncio.Event, draining: asyncio.Event, report: Report, claim: Claim
+    ) -> RunEnd:
+        """Take part in a task that another run leads, until there is nothing more to hand out; raises what stops it."""
+        duty = _Duty(task_id, claim, cancelled, draining, report, None, leads=False)
+        row = await self._join(duty)
+        return "fenced" if row is None else await self._run_once(row, duty)
+
+    async def _join(self, duty: _Duty) -> Row | None:
+        if self._committing is None:
+            self._committing = self._owner.spawn("datagen.commit", self._commit.run())
+            self._parts.db.subscribe(repository_run.BELL, self._ring)
+        async with self._parts.db.write() as w:
+            standing = await repository_crew.lock(w, SYSTEM, duty.task_id)
+            if standing is None or not await duty.claim.holds(w):
+                return None
+            row = await repository_crew.join(w, SYSTEM, duty.task_id, duty.claim.job_id, clock.now())
+            if row["chunk_samples"]:
+                return row
+            samples = chunk_samples(msgspec.convert(row["plan"], TaskPlan))
+            return await repository_crew.set_chunk_samples(w, SYSTEM, duty.task_id, samples)
+
+    def _ring(self) -> None:
+        for run in self._runs:
+            run.rang()
+
+    async def _run_once(self, row: Row, duty: _Duty) -> RunEnd:
         plan = msgspec.convert(row["plan"], TaskPlan)
         task_type = self._types.get(plan.task_type)
         if task_type is None:
-            return await self._fail(row, f"the task type {plan.task_type} is not installed any more")
-        run = self._runs[row["task_id"]] = TaskRun(self._parts, row, plan, task_type, report)
+            raise TypeGone(plan.task_type)
+        place = Place(duty.task_id, row["epoch"], duty.claim)
+        run = TaskRun(
+            self._parts, row, plan, task_type, place, leads=duty.leads, report=duty.report, recruit=duty.recruit
+        )
+        self._runs.append(run)
         try:
-            return await run.run(cancelled, draining)
+            return await run.run(duty.cancelled, duty.draining)
         except ExceptionGroup as group:
             # One cause is enough to say; its own trace is kept.
             raise _innermost(group) from group
         finally:
-            self._runs.pop(row["task_id"], None)
+            self._runs.remove(run)
 
     async def _fail(self, row: Row, reason: str) -> RunEnd:
-        now = clock.now()
+        now, task_id, entry = clock.now(), row["task_id"], row["epoch"]
         async with self._parts.db.write() as w:
+            standing = await repository_crew.lock(w, SYSTEM, task_id)
+            if standing is None:
+                return "fenced"
             line = log_line("failed", reason=reason)
-            await repository_run.write_line(w, row["task_id"], row["epoch"], line, now, live=row["live"])
-            ended = await repository_run.end(w, row["task_id"], row["epoch"], "failed", now, None, reason)
-        return "failed" if ended else "fenced"
+            await repository_run.write_line(w, task_id, entry, line, now, live=standing.live)
+            if not await repository_run.end(w, task_id, entry, "failed", now, None, reason):
+                return "fenced"
+            await repository_crew.disband(w, SYSTEM, task_id)
+        return "failed"
 
     async def preview(
         self,

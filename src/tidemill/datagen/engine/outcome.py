@@ -35,8 +35,21 @@ class Attempt(Struct, omit_defaults=True):
     judge_channel: str | None = None
 
 
+class Course(Struct):
+    """How far the attempts at an item have come: what the next one is told, and the best usable answer so far."""
+
+    avoid: list[str]
+    reasons: list[str] = msgspec.field(default_factory=list[str])
+    warmer: float = 0.0
+    best: tuple[dict[str, Any], Attempt] | None = None
+
+
 class Outcome(Struct, kw_only=True):
-    """The end of one item. ``output`` is None for a failed one; ``kind`` and ``reason`` then say what it died of."""
+    """The end of one item. ``output`` is None for a failed one; ``kind`` and ``reason`` then say what it died of.
+
+    ``fingerprint`` is that of an accepted text where duplicates are refused: the commit looks for its twin among what
+    others have stored, and an outcome that has one goes back to where ``course`` says it stood.
+    """
 
     item: Item
     status: OutcomeStatus
@@ -57,6 +70,8 @@ class Outcome(Struct, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nano: int = 0
+    fingerprint: str | None = None
+    course: Course
 
     @property
     def retries(self) -> int:

@@ -2,7 +2,8 @@
 
 Attempts run one after the other, at most ``max_retries + 1``. The judge is asked only when no gate failed. What never
 passes is kept at its best attempt as ``below_threshold``; an answer that the judge could not be brought to score waits
-as ``needs_review``; only an item without any usable answer is ``failed``.
+as ``needs_review``; only an item without any usable answer is ``failed``. An accepted row whose twin another process
+has stored comes back here and is tried again like any other duplicate.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,9 @@ from msgspec import Struct
 
 from tidemill.datagen import plan as plans
 from tidemill.datagen.engine.calls import Answer, Asker, GaveUp, Question
-from tidemill.datagen.engine.outcome import Attempt, Outcome, RowStatus
+from tidemill.datagen.engine.outcome import Attempt, Course, Outcome, RowStatus
 from tidemill.datagen.judge import Judgement, final_score, judge_format, judge_messages, parse_judgement
-from tidemill.datagen.novelty import Novelty, NoveltyIndex, text_of
+from tidemill.datagen.novelty import Novelty, NoveltyIndex, fingerprint, text_of
 from tidemill.datagen.parse import parse_output
 from tidemill.datagen.plan import Item, Quotas, TaskPlan
 from tidemill.datagen.prompts import Draw, generation_messages, response_format
@@ -31,19 +32,15 @@ REASONS_AT_MOST = 8
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """One item with what its prompt needs: the sample and what was already made of it."""
+    """One item with what its prompt needs: the sample and what was already made of it.
+
+    ``refused``: its outcome so far, when that came back from the commit as a duplicate.
+    """
 
     item: Item
     sample: dict[str, Any]
     avoid: tuple[str, ...] = ()
-
-
-class _Best(Struct):
-    """The best usable answer so far."""
-
-    output: dict[str, Any]
-    attempt: Attempt
-    answer: Answer
+    refused: Outcome | None = None
 
 
 class Stages:
@@ -89,27 +86,17 @@ class Stages:
         """Return what became of the item; waits as long as the services need, fails only for the item's own sake."""
         plan = self._plan
         first = plans.draw(plan, self._quotas, work.item, 0)
-        outcome = Outcome(
-            item=work.item,
-            status="failed",
-            direction=first.direction,
-            persona=first.persona,
-            style=first.style,
-            difficulty=first.difficulty,
-            sample=work.sample,
-            attempts=[],
-        )
-        reasons: list[str] = []
-        avoid = list(work.avoid)
-        warmer = 0.0
-        best: _Best | None = None
-        for number in range(plan.max_retries + 1):
-            draw = plans.draw(plan, self._quotas, work.item, number, warmer=warmer) if number else first
+        outcome = work.refused or _unmade(work, first)
+        course = outcome.course
+        if work.refused is not None:
+            self._take_back(outcome, first)
+        for number in range(len(outcome.attempts), plan.max_retries + 1):
+            draw = plans.draw(plan, self._quotas, work.item, number, warmer=course.warmer) if number else first
             try:
                 answer = await self._asker.ask(
                     Question(
                         models=plan.models,
-                        messages=self._messages(draw, work.sample, avoid, reasons),
+                        messages=self._messages(draw, work.sample, course.avoid, course.reasons),
                         temperature=draw.temperature,
                         seed=draw.seed,
                         response_format=self._format,
@@ -127,21 +114,35 @@ class Stages:
             attempt.repaired = parsed.repaired
             if parsed.output is None:
                 attempt.problem = "truncated" if answer.completion.finish_reason == "length" else "parse"
-                attempt.reasons = reasons = list(parsed.problems)[:REASONS_AT_MOST]
-                outcome.kind, outcome.reason = attempt.problem, "; ".join(reasons)
-                warmer += WARMER_AFTER_BROKEN_FORMAT
+                attempt.reasons = course.reasons = list(parsed.problems)[:REASONS_AT_MOST]
+                outcome.kind, outcome.reason = attempt.problem, "; ".join(course.reasons)
+                course.warmer += WARMER_AFTER_BROKEN_FORMAT
                 continue
             done = await self._score(outcome, attempt, answer, parsed.output, work.sample, draw)
             if done:
                 return outcome
-            if best is None or (attempt.final_score or 0.0) > (best.attempt.final_score or 0.0):
-                best = _Best(parsed.output, attempt, answer)
-            reasons = attempt.reasons
-            avoid = self._to_avoid(parsed.output, avoid)
-            warmer += WARMER_AFTER_LOW_SCORE
-        if best is not None:
-            _keep(outcome, "below_threshold", best.output, best.attempt)
+            self._fell_short(course, attempt, parsed.output)
+        if course.best is not None:
+            _keep(outcome, "below_threshold", *course.best)
         return outcome
+
+    def _fell_short(self, course: Course, attempt: Attempt, output: dict[str, Any]) -> None:
+        """Remember a usable answer that was not accepted, and what the next attempt should do about it."""
+        if course.best is None or (attempt.final_score or 0.0) > (course.best[1].final_score or 0.0):
+            course.best = (output, attempt)
+        course.reasons = attempt.reasons
+        course.avoid = self._to_avoid(output, course.avoid)
+        course.warmer += WARMER_AFTER_LOW_SCORE
+
+    def _take_back(self, outcome: Outcome, draw: Draw) -> None:
+        """Turn an accepted outcome into one whose latest attempt was a duplicate."""
+        attempt, output = outcome.attempts[-1], outcome.output
+        assert output is not None  # noqa: S101 - only an accepted outcome has a twin
+        twin = Novelty(exact_duplicate=True, max_jaccard=1.0)
+        _refuse(attempt, self._rules(output, outcome.sample, draw, twin))
+        outcome.status, outcome.output, outcome.fingerprint = "failed", None, None
+        outcome.model = outcome.channel = outcome.rule_score = outcome.model_score = outcome.final_score = None
+        self._fell_short(outcome.course, attempt, output)
 
     async def _score(
         self,
@@ -179,12 +180,11 @@ class Stages:
             # While the judge thought, another item was accepted with a text like this one.
             again = self._rules(output, sample, draw, now_near)
             if again.failed_gates:
-                attempt.failed_gates = list(again.failed_gates)
-                attempt.reasons = list(again.reasons)[:REASONS_AT_MOST]
-                attempt.rule_score = attempt.final_score = 0.0
+                _refuse(attempt, again)
                 return False
         if self._novelty is not None:
             self._novelty.add(text, outcome.item.number)
+            outcome.fingerprint = fingerprint(text)
         _keep(outcome, "accepted", output, attempt)
         return True
 
@@ -244,6 +244,27 @@ class Stages:
 
 
 NEAR = 0.85
+
+
+def _unmade(work: Work, draw: Draw) -> Outcome:
+    return Outcome(
+        item=work.item,
+        status="failed",
+        direction=draw.direction,
+        persona=draw.persona,
+        style=draw.style,
+        difficulty=draw.difficulty,
+        sample=work.sample,
+        attempts=[],
+        course=Course(avoid=list(work.avoid)),
+    )
+
+
+def _refuse(attempt: Attempt, verdict: RuleVerdict) -> None:
+    """Note on an attempt that had passed what it fails on after all."""
+    attempt.failed_gates = list(verdict.failed_gates)
+    attempt.reasons = list(verdict.reasons)[:REASONS_AT_MOST]
+    attempt.rule_score = attempt.final_score = 0.0
 
 
 def _attempt_of(number: int, draw: Draw, answer: Answer) -> Attempt:
