@@ -71,7 +71,7 @@ class JobRig:
         return Counts(begun, effects, {row["state"]: row["count"] for row in rows})
 
     async def until(self, *, effects: int | None = None, states: dict[str, int] | None = None) -> Counts:
-        """Wait until at least so many effects are there, or the jobs stand exactly so; AssertionError when it takes too long."""
+        """Wait until so many effects are there, or the jobs stand exactly so; AssertionError after END_S."""
         deadline = time.monotonic() + END_S
         while True:
             counts = await self.counts()
