@@ -1,0 +1,1 @@
+"""OpenAI Responses, translated: requests, answers, streams and errors, both ways."""
