@@ -63,8 +63,10 @@ class _Server(uvicorn.Server):
             loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.on_exit()
-        super().handle_exit(sig, frame)
+        try:
+            self.on_exit()
+        finally:
+            super().handle_exit(sig, frame)
 
 
 def serve(settings: Settings) -> None:
