@@ -1,5 +1,6 @@
 """What is read of OpenAI's exchanges, and what is never counted twice."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -34,6 +35,18 @@ COUNTS = st.none() | st.integers(0, 10_000)
 @given(st.dictionaries(st.text(max_size=10), JSON, max_size=6))
 def test_a_body_opened_and_closed_means_the_same(body: dict[str, Any]) -> None:
     assert json.loads(msgspec.json.encode(read_body(json.dumps(body).encode()))) == body
+
+
+@pytest.mark.parametrize("data", [b'{"model":"\xff"}', b'{"choices":[{"delta":{"content":"\xff"}}]}', b"[" * 100_000])
+def test_what_is_no_utf8_or_nested_without_end_is_no_json(data: bytes) -> None:
+    for read in (read_chunk, read_answer):
+        with contextlib.suppress(msgspec.DecodeError):
+            read(data)
+    with contextlib.suppress(msgspec.DecodeError):
+        read_body(data)
+    assert read_complaint(data).message == ""
+    stream = ChatStream(keeps_usage=False)
+    assert stream.take(event_of(data)) in {True, False}
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)

@@ -5,8 +5,8 @@ answer is read for usage, errors and the first sign of content; its bytes are wh
 Absent is not zero: a missing count stays None until somebody estimates it.
 """
 
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -190,9 +190,20 @@ class Answer(Struct, frozen=True):
 _answers = msgspec.json.Decoder(Answer)
 
 
+T = TypeVar("T")
+
+
+def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
+    try:
+        return decode(data)
+    except (UnicodeError, RecursionError) as error:
+        # Text that is no UTF-8, and nesting without end: no JSON either.
+        raise msgspec.DecodeError(str(error)) from None
+
+
 def read_body(data: bytes) -> Body:
     """Open a request body one level deep; raises msgspec.MsgspecError when it is not a JSON object."""
-    return _bodies.decode(data)
+    return _decoded(_bodies.decode, data)
 
 
 def read_chunk(data: bytes) -> Chunk | None:
@@ -201,7 +212,7 @@ def read_chunk(data: bytes) -> Chunk | None:
     Raises msgspec.DecodeError when it is not JSON at all.
     """
     try:
-        return _chunks.decode(data)
+        return _decoded(_chunks.decode, data)
     except msgspec.ValidationError:
         return None
 
@@ -212,7 +223,7 @@ def read_answer(data: bytes) -> Answer | None:
     Raises msgspec.DecodeError when it is not JSON at all.
     """
     try:
-        return _answers.decode(data)
+        return _decoded(_answers.decode, data)
     except msgspec.ValidationError:
         return None
 
@@ -223,7 +234,7 @@ def read_usage(raw: Raw) -> TokenCounts | None:
         return None
     try:
         usage = _usages.decode(raw)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     if usage.prompt_tokens is None and usage.completion_tokens is None and usage.total_tokens is None:
         return None
@@ -241,7 +252,7 @@ def wants_usage(body: Body) -> bool:
         return False
     try:
         return msgspec.json.decode(raw, type=_StreamOptions).include_usage is True
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
 
 
@@ -252,7 +263,7 @@ def with_usage(body: Body) -> Raw:
     if raw is not None and _present(raw):
         try:
             options = _bodies.decode(raw)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return raw  # not an object: the upstream says what is wrong with it
     options["include_usage"] = Raw(b"true")
     return Raw(msgspec.json.encode(options))
@@ -262,7 +273,7 @@ def estimate_request(messages: Raw) -> int:
     """Estimate the tokens of a request's ``messages`` (or of an embedding's ``input``)."""
     try:
         value = msgspec.json.decode(messages)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return 0
     if not isinstance(value, list):
         return estimate_messages(0, _size(value if isinstance(value, str) else ""))

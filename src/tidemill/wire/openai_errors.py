@@ -73,7 +73,7 @@ def read_complaint(data: bytes | Raw) -> UpstreamComplaint:
     """
     try:
         value = msgspec.json.decode(data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return UpstreamComplaint("")
     if isinstance(value, str):
         return UpstreamComplaint(redact(value))

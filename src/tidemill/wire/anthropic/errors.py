@@ -7,7 +7,8 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from tidemill.wire.canonical_fault import Fault, Kind, kind_of_status, retry_after_s
-from tidemill.wire.openai.errors import fault_of, read_error
+from tidemill.wire.openai.errors import fault_of
+from tidemill.wire.openai_errors import read_complaint
 
 _OVERLOADED = 529
 _WORDS: Mapping[Kind, tuple[int, str]] = MappingProxyType(
@@ -66,7 +67,7 @@ def read_fault(body: bytes, status: int | None = None) -> Fault:
         came = _envelopes.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         came = _EnvelopeIn()
-    fault = fault_of(read_error(body), status)
+    fault = fault_of(read_complaint(body), status)
     word = None if came.error is None else came.error.type
     kind = _KIND_OF_TYPE.get(word or "", fault.kind)
     if fault.kind is Kind.CONTEXT_LENGTH:

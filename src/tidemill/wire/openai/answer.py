@@ -27,12 +27,13 @@ from tidemill.wire.canonical_parts import (
 )
 from tidemill.wire.canonical_tools import unwrap_custom
 from tidemill.wire.codec import Reply
-from tidemill.wire.openai.errors import fault_of, read_error
+from tidemill.wire.openai.errors import fault_of
 from tidemill.wire.openai.messages_in import read_spoken
 from tidemill.wire.openai.messages_out import call_fields, detail_fields, signature_fields
 from tidemill.wire.openai.request_in import present
 from tidemill.wire.openai.shapes import ABSENT, MessageIn
 from tidemill.wire.openai.usage import read_usage, write_usage
+from tidemill.wire.openai_errors import read_complaint
 
 ID_PREFIX = "chatcmpl-"
 
@@ -127,7 +128,7 @@ def decode_answer(body: bytes) -> Answer:
     """Return the answer; raises WireError for an error behind a good status."""
     came = read_answer(_answers.decode, body)
     if came.error or came.object == "error":
-        raise WireError(fault_of(read_error(body)))
+        raise WireError(fault_of(read_complaint(body)))
     if not came.choices:
         raise bad_answer("the upstream's answer has no choices")
     return Answer(

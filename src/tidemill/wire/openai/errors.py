@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Struct
 
 from tidemill.wire.canonical_fault import Fault, Kind, kind_of_status, retry_after_s
 from tidemill.wire.openai_errors import ErrorBody, UpstreamComplaint, read_complaint
@@ -47,6 +47,9 @@ _KIND_OF_CODE: Mapping[str, Kind] = MappingProxyType(
     }
 )
 _TOO_LONG = ("maximum context length", "context_length", "exceeds the available context size", "prompt is too long")
+# The dialects that share this envelope read it here.
+read_error = read_complaint
+
 _DEFAULT = "the upstream gave no reason"
 
 
@@ -69,19 +72,11 @@ def fault_of(complaint: UpstreamComplaint, status: int | None = None) -> Fault:
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Read an error answer in any of the usual dialects; never fails."""
-    fault = fault_of(read_error(body), status)
+    fault = fault_of(read_complaint(body), status)
     request_id = headers.get("x-request-id")
     return msgspec.structs.replace(
         fault, retry_after_s=retry_after_s(headers), request_id=UNSET if request_id is None else request_id
     )
-
-
-def read_error(body: bytes | Raw) -> UpstreamComplaint:
-    """Read an error object; never fails."""
-    try:
-        return read_complaint(body)
-    except (UnicodeError, RecursionError):
-        return UpstreamComplaint("")
 
 
 class _Envelope(Struct, frozen=True):

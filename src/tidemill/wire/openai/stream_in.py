@@ -15,8 +15,9 @@ from tidemill.wire.canonical_fault import Fault, Kind, WireError
 from tidemill.wire.canonical_json import MALFORMED, fields_of
 from tidemill.wire.openai.answer import BROKEN, decode_answer
 from tidemill.wire.openai.choice_in import ChoiceIn, ChoiceReader, Numbers
-from tidemill.wire.openai.errors import fault_of, read_error
+from tidemill.wire.openai.errors import fault_of
 from tidemill.wire.openai.usage import read_usage
+from tidemill.wire.openai_errors import read_complaint
 from tidemill.wire.sse import DONE_DATA, EventTooLargeError, Splitter, data_of
 
 
@@ -107,7 +108,7 @@ class ChatStreamDecoder:
             self._strange(data, out)
             return
         if chunk.error or chunk.object == "error":
-            self._fail(fault_of(read_error(data)), out)
+            self._fail(fault_of(read_complaint(data)), out)
             return
         self._chunk(chunk, out)
 
@@ -118,7 +119,7 @@ class ChatStreamDecoder:
         except MALFORMED:
             fields = {}
         if fields.get("error"):
-            self._fail(fault_of(read_error(data)), out)
+            self._fail(fault_of(read_complaint(data)), out)
         else:
             self.garbage += 1
 
