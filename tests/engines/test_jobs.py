@@ -463,3 +463,26 @@ async def test_what_a_handler_writes_is_fenced(database: Database, start: Start)
         while len(held) < 2:
             await asyncio.sleep(0.01)
     assert held == [True, False]
+
+
+async def test_a_job_that_one_process_does_not_take_is_left_to_another(database: Database, start: Start) -> None:
+    ran: list[str] = []
+
+    def worker(name: str) -> Callable[[JobContext], Awaitable[None]]:
+        async def work(context: JobContext) -> None:
+            ran.append(f"{name}: {context.payload['for']}")
+
+        return work
+
+    async def wanted(name: str) -> str:
+        async with database.write() as w:
+            return await one.enqueue(w, SYSTEM, "work", {"for": name}, user_id=7)
+
+    one = await start(worker("one"), takes=lambda payload: payload["for"] != "two")
+    refused = await wanted("two")
+    # Behind a job that it does not take, it still finds those that it does.
+    await until(database, await wanted("one"), "succeeded")
+    assert (await row_of(database, refused))["state"] == "queued"
+    await start(worker("two"))
+    await until(database, refused, "succeeded")
+    assert ran == ["one: one", "two: two"]

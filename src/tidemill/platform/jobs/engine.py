@@ -288,10 +288,11 @@ class JobEngine:
             claimed: list[Claimed] = []
             async with self.db.write() as w:
                 for name, room in free.items():
-                    bounded = self._kinds[name].queue
-                    left = await repository.room_in(w, SCOPE, bounded) if bounded in self._bounded else room
+                    kind = self._kinds[name]
+                    left = await repository.room_in(w, SCOPE, kind.queue) if kind.queue in self._bounded else room
                     if left:
-                        claimed += await repository.claim(w, SCOPE, self.owner, name, min(room, left or room))
+                        most = min(room, left or room)
+                        claimed += await repository.claim(w, SCOPE, self.owner, name, most, kind.takes)
             for one in claimed:
                 self._begin(one)
             return bool(claimed)
@@ -389,6 +390,8 @@ class JobEngine:
         changed = [run for run, _ in list(self._running.values()) if run.unwritten is not None]
         if not changed:
             return
+        # In one order everywhere: handlers hold the rows of their jobs as well while they write.
+        changed.sort(key=lambda run: run.job_id)
         async with self.db.write() as w:
             for run in changed:
                 progress, run.unwritten = run.unwritten, None

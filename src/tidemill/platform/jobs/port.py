@@ -80,7 +80,8 @@ class JobKind(Struct, frozen=True, kw_only=True):
 
     ``concurrency`` counts runs in one process. ``timeout_s`` bounds one run, ``stall_s`` the time without progress or
     checkpoint; both count as failures. ``max_crashes`` bounds runs that ended with their process and without a
-    checkpoint or progress (None: no bound, for handlers whose items have bounds of their own).
+    checkpoint or progress (None: no bound, for handlers whose items have bounds of their own). ``takes`` tells by the
+    payload whether this process would run a job now; one that it would not is left to the others.
     """
 
     type: str
@@ -93,6 +94,7 @@ class JobKind(Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     stall_s: float | None = None
     concurrency: int = 16
+    takes: Callable[[dict[str, Any]], bool] | None = None
 
 
 class Jobs(Protocol):

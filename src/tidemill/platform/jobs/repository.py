@@ -3,7 +3,7 @@
 Every change of state also gives the job's next history number, so its line in ``job_event`` needs no look first.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from tidemill.platform.jobs.rules import (
 from tidemill.platform.jobs.tables import job, job_event, job_queue, worker
 
 FULL_RETRY_S = 5.0
+LOOKED_PAST = 100
 
 
 class Lease(Struct, frozen=True):
@@ -185,17 +186,24 @@ async def room_in(w: Writer, scope: Scope, queue: str) -> int | None:
     return max(0, bound - await w.scalar(running))
 
 
-async def claim(w: Writer, scope: Scope, owner: str, kind: str, limit: int) -> list[Claimed]:
-    """Take up to ``limit`` due jobs of one type, the urgent and old ones first. Uses index: ix_job_due."""
+async def claim(
+    w: Writer, scope: Scope, owner: str, kind: str, limit: int, takes: Callable[[dict[str, Any]], bool] | None = None
+) -> list[Claimed]:
+    """Take up to ``limit`` due jobs of one type, the urgent and old ones first. Uses index: ix_job_due.
+
+    Those whose payload ``takes`` refuses are left to others, up to a hundred of them looked past.
+    """
     del scope
     best = (
-        select(job.c.id, db_now().label("at"))
+        select(job.c.id, job.c.payload, db_now().label("at"))
         .where(_is_due([kind]))
         .order_by(job.c.priority.desc(), job.c.run_at, job.c.id)
-        .limit(limit)
+        .limit(limit if takes is None else limit + LOOKED_PAST)
         .with_for_update(skip_locked=True)
     )
     found = await w.all(best)
+    if takes is not None:
+        found = [row for row in found if takes(row["payload"])][:limit]
     if not found:
         return []
     order, at = {row["id"]: place for place, row in enumerate(found)}, found[0]["at"]
