@@ -361,6 +361,29 @@ async def test_what_is_wrong_with_the_address_is_said_without_its_secret(
     assert "wrong-secret" not in (end.facts().error or "") + capsys.readouterr().out
 
 
+async def test_a_user_needs_no_more_than_its_prefix(rabbitmq: RabbitMqServer) -> None:
+    end, wakes = RabbitMqTransport(rabbitmq.narrow_url, prefix="narrow", pace=QUICK), Wakes()
+    await end.start()
+    await end.consume("mail", 10, wakes)
+    await until(lambda: end.connected)
+    sent = [*tickets(1, "mail"), *tickets(1, "mail", 3600)]
+    assert list(await end.publish(sent)) == sent
+    await until(lambda: wakes.names == [sent[0].name])
+    await end.bury(sent[0], "dead")
+
+    async def none_dead(jobs: Sequence[str]) -> frozenset[str]:
+        return frozenset(jobs[:0])
+
+    assert await end.settle_dead(none_dead) == 1
+    await end.close()
+
+
+async def test_a_user_that_may_not_use_the_prefix_is_told_what_is_missing(broker: Broker) -> None:
+    end = broker.make(broker.server.narrow_url)
+    await end.start()
+    assert "permissions configure, write and read for names that begin with queue.prefix" in await refusal(end)
+
+
 # --- a server that is there and of no use
 
 

@@ -48,15 +48,25 @@ def failure(error: BaseException, timeout_s: float = 0) -> BrokerAway:
     """Return what ``error`` means for us, as a sentence."""
     if isinstance(error, BrokerAway):
         return error
-    if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
-        return BrokerMisused("RabbitMQ refused the user or the password: mend them in the broker's URL.")
-    if isinstance(error, exceptions.InvalidFrameError) and "Connection.OpenOk" in str(error):
-        # The library does not read the refusal that comes in the place of Open-Ok (aiormq 7.2).
-        return BrokerMisused(
-            "RabbitMQ refused the virtual host: create it, let the user in, or name another in the broker's URL."
-        )
+    if (refusal := _refusal(error)) is not None:
+        return BrokerMisused(refusal)
     if isinstance(error, TimeoutError):
         return BrokerAway(f"RabbitMQ did not answer within {timeout_s:g} s.")
     if isinstance(error, asyncio.CancelledError):
         return BrokerAway("The connection to RabbitMQ was lost.")
     return BrokerAway(f"RabbitMQ cannot be reached: {error}")
+
+
+def _refusal(error: BaseException) -> str | None:
+    """Say what somebody has to do, where the server would have answered and does not want to."""
+    if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
+        return "RabbitMQ refused the user or the password: mend them in queue.url."
+    if isinstance(error, exceptions.InvalidFrameError) and "Connection.OpenOk" in str(error):
+        # The library does not read the refusal that comes in the place of Open-Ok (aiormq 7.2).
+        return "RabbitMQ refused the virtual host: create it, let the user in, or name another in queue.url."
+    if "ACCESS_REFUSED" in str(error):
+        return (
+            "RabbitMQ does not allow the user this: give it the permissions configure, write and read for names that "
+            f"begin with queue.prefix and a dot. {error}"
+        )
+    return None

@@ -191,9 +191,9 @@ def _connection(url: str, purpose: str) -> Connection:
     try:
         address = make_url(url)
     except ValueError as error:
-        raise BrokerMisused(f"The broker's URL cannot be read: {error}") from error
+        raise BrokerMisused(f"queue.url cannot be read: {error}") from error
     if address.scheme not in _SCHEMES or not address.host:
-        raise BrokerMisused("The broker's URL must be like amqp://user:password@host:5672/virtual-host.")
+        raise BrokerMisused("queue.url must be like amqp://user:password@host:5672/virtual-host.")
     if "heartbeat" not in address.query:
         address = address.update_query(heartbeat=HEARTBEAT_S)
     return Connection(address, client_properties={"connection_name": f"tidemill {purpose}"})

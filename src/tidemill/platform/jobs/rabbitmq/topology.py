@@ -111,7 +111,7 @@ def conflict(kind: str, name: str, words: str) -> str:
     """Say what to do when ``name`` exists on the server and is not what tidemill declares."""
     return (
         f"The {kind} {name} exists on the server with other properties than tidemill declares: delete it there "
-        f"(its tickets are sent again within two minutes), or use another virtual host. The server said: {words}"
+        f"(its tickets are sent again within two minutes), or set another queue.prefix. The server said: {words}"
     )
 
 
