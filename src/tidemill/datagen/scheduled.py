@@ -1,8 +1,10 @@
-"""A start of a task that somebody scheduled: checked when the schedule is made, carried out when it fires.
+"""What is done at times: a start of a task that somebody scheduled, and the clearing away of unused objects.
 
-The job's id names the task that it starts, so that a run whose process died after the start makes no second task.
+A start is checked when the schedule is made and carried out when it fires. The job's id names the task that it starts,
+so that a run whose process died after the start makes no second task.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,13 +13,16 @@ import msgspec
 
 from tidemill.datagen.contracts import StartRequest
 from tidemill.datagen.ports import Owners
+from tidemill.datagen.samples.upkeep import SampleUpkeep
 from tidemill.datagen.service import TaskService
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import BadInput, FieldProblem
 from tidemill.kernel.lang import Lang
 from tidemill.platform.db import IntegrityError
-from tidemill.platform.jobs import JobContext, JobFailed
+from tidemill.platform.jobs import JobContext, JobFailed, JobKind, Jobs
 
+START = "datagen.start"
+SWEEP = "samples.sweep"
 _FIELDS = frozenset(StartRequest.__struct_fields__)
 
 
@@ -38,6 +43,25 @@ class ScheduledStart:
         ready = await self._tasks.check(actor, request, lang)
         pinned = {**payload, "models": list(ready.plan.models)}
         return payload if actor.models is None or request.model or request.models else pinned
+
+
+def register_starts(jobs: Jobs, tasks: Callable[[], TaskService], owners: Owners) -> None:
+    """Teach the job engine to start what users scheduled; ``tasks`` is asked for when there is something to start."""
+
+    async def handle(context: JobContext) -> None:
+        await start(tasks(), owners, context)
+
+    jobs.register(JobKind(type=START, handler=handle))
+
+
+def register_sweep(jobs: Jobs, upkeep: Callable[[], SampleUpkeep]) -> None:
+    """Teach the job engine to clear away what belongs to no sample file."""
+
+    async def handle(context: JobContext) -> None:
+        removed = await upkeep().sweep()
+        context.progress(removed, removed)
+
+    jobs.register(JobKind(type=SWEEP, handler=handle, concurrency=1))
 
 
 async def start(tasks: TaskService, owners: Owners, context: JobContext) -> None:

@@ -222,6 +222,7 @@ class TaskService:
         """Stop the task whose job somebody cancels or discards, in that transaction (a ``JobKeeper`` of operations)."""
         row = await repository.task(w, _SYSTEM, str(payload.get("task_id")))
         if row is not None and row["job_id"] == job_id and await self._halt(w, _SYSTEM, row["task_id"]):
+            await self._dismiss(w, row)
             await self._audit(w, actor, "task.stop", row["task_id"], {"job_id": job_id})
 
     @staticmethod

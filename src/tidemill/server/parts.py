@@ -7,11 +7,20 @@ from collections.abc import Mapping, MutableMapping
 from functools import cached_property
 from typing import Any, cast
 
-from tidemill.datagen import jobs as datagen_jobs
-from tidemill.datagen.facade import DatagenEraser, Mill, TaskTable, TaskType, load_types
+from tidemill.datagen.facade import (
+    START,
+    SWEEP,
+    DatagenEraser,
+    Mill,
+    ScheduledStart,
+    TaskTable,
+    TaskType,
+    load_types,
+)
 from tidemill.datagen.reports.service import ReportService
 from tidemill.datagen.review.service import ReviewService
 from tidemill.datagen.samples.service import SampleFiles
+from tidemill.datagen.service import JOB as GENERATION
 from tidemill.datagen.service import TaskService
 from tidemill.identity.contracts import KeyLimits
 from tidemill.identity.facade import Identity, Neighbours
@@ -229,7 +238,7 @@ class Parts:
     @cached_property
     def job_service(self) -> JobService:
         """Jobs as people see them."""
-        return JobService(self.db, self.jobs, {datagen_jobs.JOB: self.tasks})
+        return JobService(self.db, self.jobs, {GENERATION: self.tasks})
 
     @cached_property
     def queues(self) -> QueueService:
@@ -242,9 +251,9 @@ class Parts:
         return ScheduleService(
             self.db,
             self.jobs,
-            lambda: {datagen_jobs.START: datagen_jobs.ScheduledStart(self.tasks)},
+            lambda: {START: ScheduledStart(self.tasks)},
             self.owners,
-            (SystemSchedule(datagen_jobs.SWEEP, datagen_jobs.SWEEP, "17 3 * * *"),),
+            (SystemSchedule(SWEEP, SWEEP, "17 3 * * *"),),
         )
 
     @cached_property

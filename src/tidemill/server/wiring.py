@@ -11,9 +11,9 @@ from typing import Any, cast
 from litestar import Litestar
 
 from tidemill.audit.contracts import Origin, current_origin
+from tidemill.datagen.facade import register_starts, register_sweep
 from tidemill.datagen.jobs import recover as recover_generation
 from tidemill.datagen.jobs import register as register_generation
-from tidemill.datagen.jobs import register_starts, register_sweep
 from tidemill.identity.facade import AuthFailure, Refused
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import TidemillError
