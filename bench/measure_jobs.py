@@ -1,6 +1,7 @@
 """Jobs over each carrier: enqueued a second, run a second by one worker process, and from enqueue to start when idle.
 
-Each job is enqueued in a transaction of its own, as requests do; jobs do nothing. Baselines of the same run: for
+Each job is enqueued in a transaction of its own, as requests do; jobs do nothing. SQLite's worker is the enqueuing
+process itself, the others have one of their own. Baselines of the same run: for
 enqueueing, a transaction that inserts one row of the same size into the same database; for the brokers' runs and
 starts, PostgreSQL carrying its own tickets; for those two without a broker, SQLite.
 """
@@ -31,9 +32,9 @@ from tidemill.platform.jobs.engine import JobEngine
 from tidemill.platform.jobs.tables import job
 from tidemill.platform.tasks import TaskOwner
 
-JOBS = 2_000
+JOBS = 1_000
 WRITERS = 16
-LATENCIES = 60
+LATENCIES = 30
 REPETITIONS = 3
 PATIENCE_S = 120.0
 ROOT = Path(__file__).parents[1]
@@ -140,12 +141,7 @@ async def measure_place(url: str, queue_url: str) -> Rates:
 
         inserted = await rate_of(insert_one)
         enqueued = await rate_of(enqueue_one)
-        child = Child(
-            [sys.executable, "-m", "bench.jobs_child", url, queue_url],
-            ROOT,
-            clean_environment({"PYTHONPATH": str(ROOT)}),
-        )
-        try:
+        async with working(url, queue_url, engine):
             count = JOBS // WRITERS * WRITERS
             await ended(db, count)
             async with db.read() as r:
@@ -158,9 +154,23 @@ async def measure_place(url: str, queue_url: str) -> Rates:
                 async with db.read() as r:
                     (one,) = await r.all(select(job.c.created_at, job.c.started_at).where(job.c.id == identifier))
                 waits.append((one["started_at"] - one["created_at"]).total_seconds() * 1000)
-        finally:
-            await asyncio.to_thread(child.stop)
         return Rates(inserted, enqueued, count / (last - first).total_seconds(), median_of(waits)[0])
+
+
+@asynccontextmanager
+async def working(url: str, queue_url: str, engine: JobEngine) -> AsyncGenerator[None]:
+    """Run jobs: on SQLite in this process, as the product does, else in one of their own."""
+    if url.startswith("sqlite"):
+        await engine.start()
+        yield
+        return
+    child = Child(
+        [sys.executable, "-m", "bench.jobs_child", url, queue_url], ROOT, clean_environment({"PYTHONPATH": str(ROOT)})
+    )
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(child.stop)
 
 
 def measure() -> list[Figure]:
