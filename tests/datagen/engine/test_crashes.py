@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.datagen.engine.conftest import add_users, until
 from tests.datagen.engine.fakes import FakeRelay, Installation, Said, Writer, is_judge, service
 from tests.datagen.engine.test_run import assert_whole, rows_of, started, task_row
-from tests.fixtures.databases import _opened_in_memory  # pyright: ignore[reportPrivateUsage] - one a example
+from tests.fixtures.databases import opened_in_memory
 from tidemill.datagen.engine.mill import Mill
 from tidemill.datagen.engine.run import RunEnd
 from tidemill.platform.db import Database
@@ -91,7 +91,7 @@ def impatient() -> None:
 async def test_any_mixture_ends_with_every_item_once(
     migrated_sqlite: Path, *, fates: list[str], kills: list[int], judged: bool, dedup: str, concurrent: int
 ) -> None:
-    db = await _opened_in_memory(migrated_sqlite)
+    db = await opened_in_memory(migrated_sqlite)
     try:
         await add_users(db)
         await _through_kills(db, fates, kills, judged=judged, dedup=dedup, concurrent=concurrent)
