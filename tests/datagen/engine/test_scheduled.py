@@ -1,6 +1,5 @@
 """A scheduled start: checked as a start is, carried out as its owner is then, once for each firing."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -48,11 +47,11 @@ def owners() -> Owners:
 
 
 @pytest.fixture
-async def running(installation: Installation, owners: Owners) -> AsyncIterator[Installation]:
+async def running(installation: Installation, owners: Owners) -> Installation:
     register(installation.jobs, installation.mill)
     register_starts(installation.jobs, lambda: installation.service, owners)
     await installation.jobs.start()
-    yield installation
+    return installation
 
 
 async def fire(running: Installation, payload: dict[str, Any]) -> str:

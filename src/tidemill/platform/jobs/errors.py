@@ -1,6 +1,6 @@
 """What can be wrong with asking for a job."""
 
-from tidemill.kernel.errors import BadInput, NotFound, TooMany
+from tidemill.kernel.errors import BadInput, TooMany
 
 
 class QueueFull(TooMany):
@@ -17,11 +17,3 @@ class PayloadTooLarge(BadInput):
     code = "payload_too_large"
     zh = "任务参数有 {bytes} 字节，上限为 {limit}；请把大内容存为文件，再在参数中引用。"
     en = "The job's payload has {bytes} bytes of {limit} at most. Keep large content in a file and name it."
-
-
-class JobNotFound(NotFound):
-    """No such job, or somebody else's."""
-
-    code = "job_not_found"
-    zh = "任务不存在，或不属于你；请检查编号。"
-    en = "There is no such job of yours. Check the id."
