@@ -2,7 +2,7 @@
 # Call every API of a running server by curl and say what answered as it should.
 #
 #   scripts/smoke.sh              every part
-#   scripts/smoke.sh tasks keys   those parts (health auth keys channels gateway models files tasks review admin)
+#   scripts/smoke.sh tasks keys   those parts (health auth keys channels gateway models files tasks review jobs admin)
 #
 # Where and as whom: TIDEMILL_URL (http://127.0.0.1:8080), TIDEMILL_USER (admin), TIDEMILL_PASSWORD (asked for when it is
 # not set). The gateway and task parts need a model: MODEL, else a channel is made to SIMULATOR_URL (an address of
@@ -235,6 +235,48 @@ part_review() {
   get 200 "/api/admin/users/$me/reports"
   get 200 "/api/admin/users/$me/reports/$TASK/download"
 }
+part_jobs() {
+  upload
+  pick_model
+  get 200 /api/v1/jobs
+  get 200 /api/v1/admin/jobs?status=dead,failed
+  get 200 /api/v1/admin/workers
+  get 200 /api/v1/admin/queues
+  local queue=/api/v1/admin/queues/default start id job mine
+  get 200 $queue
+  send 200 PATCH $queue '{"max_per_user":10000}'
+  # Paused, a job waits until it is cancelled.
+  send 200 POST $queue/pause
+  start="{\"file_id\":$FILE,\"task_type\":\"qa_pairs\",\"model\":\"$MODEL\",\"sample_limit\":1}"
+  mine="\"type\":\"datagen.start\",\"payload\":$start,\"cron\":\"0 3 * * *\",\"timezone\":\"Asia/Shanghai\""
+  for base in /api/v1/schedules /api/v1/admin/schedules; do
+    if [ $base = /api/v1/schedules ]; then
+      send 201 POST $base "{\"name\":\"smoke-$RUN\",$mine}"
+    else
+      send 201 POST $base "{\"name\":\"smoke-$RUN\",\"type\":\"samples.sweep\",\"cron\":\"0 4 * * *\"}"
+    fi
+    id=$(field 'd["id"]')
+    get 200 $base
+    get 200 "$base/$id"
+    send 200 PATCH "$base/$id" '{"enabled":false}'
+    send 200 POST "$base/$id/run"
+    job=$(field 'd["job_id"]')
+    send 204 DELETE "$base/$id"
+    if [ $base = /api/v1/schedules ]; then
+      get 200 "/api/v1/tasks/$job/status"
+      get 200 "/api/v1/jobs/$job"
+      send 200 POST "/api/v1/jobs/$job/cancel"
+    else
+      get 200 "/api/v1/admin/jobs/$job"
+      send 200 PATCH "/api/v1/admin/jobs/$job" '{"priority":1}'
+      send 409 POST "/api/v1/admin/jobs/$job/replay"
+      send 409 POST "/api/v1/admin/jobs/$job/discard"
+      send 200 POST "/api/v1/admin/jobs/$job/cancel"
+    fi
+  done
+  send 200 POST $queue/resume
+  for act in replay discard; do send 200 POST "/api/v1/admin/jobs/$act" '{"filter":{"type":"no.such.type"}}'; done
+}
 part_admin() {
   sign_in
   get 200 /api/admin/users
@@ -250,7 +292,7 @@ clean_up() {
 }
 
 PARTS=("$@")
-[ ${#PARTS[@]} -gt 0 ] || PARTS=(health auth keys channels gateway models files tasks review admin)
+[ ${#PARTS[@]} -gt 0 ] || PARTS=(health auth keys channels gateway models files tasks review jobs admin)
 for part in "${PARTS[@]}"; do
   if ! declare -F "part_$part" > /dev/null; then
     echo "There is no part called $part." >&2
