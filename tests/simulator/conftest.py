@@ -1,4 +1,4 @@
-"""Simulators on real sockets, stopped at the end of the test."""
+"""Simulators on real sockets, stopped at the end of the test, and the providers' own SDKs set on them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack

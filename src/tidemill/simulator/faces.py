@@ -37,8 +37,9 @@ def _face(name: str, config: SimulatorConfig) -> Face:
 
 def _protocol(exchange: Exchange) -> str:
     path = exchange.path
-    if path.startswith(("/v1beta", "/v1alpha")) or ":" in path:
+    if path.startswith(("/v1beta/", "/v1alpha/")) or ":" in path:
         return "gemini"
-    if path.startswith("/v1/messages") or exchange.header(b"anthropic-version"):
+    route = path.removeprefix("/v1")
+    if route.startswith("/messages") or (route.startswith("/models") and exchange.header(b"anthropic-version")):
         return "anthropic"
-    return "responses" if path.removeprefix("/v1").startswith("/responses") else "openai"
+    return "responses" if route.startswith("/responses") else "openai"

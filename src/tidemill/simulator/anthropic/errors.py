@@ -35,6 +35,10 @@ _ERRORS: Mapping[str, tuple[int, str, str]] = {
     "context": (400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
     "overloaded": (529, "overloaded_error", "Overloaded"),
 }
+NEWEST = "2026-10-21"
+"""The version that dropped the sampling parameters; newer SDKs send it."""
+
+VERSIONS = frozenset({"2023-01-01", "2023-06-01", NEWEST})
 _LATER = frozenset({429, 503, 529})
 _LIMITS = {"requests": 4000, "tokens": 480_000, "input-tokens": 400_000, "output-tokens": 80_000}
 _VALID = {
@@ -97,7 +101,7 @@ def check_headers(exchange: Exchange) -> None:
     version = exchange.header(b"anthropic-version")
     if not version:
         raise bad("anthropic-version: header is required")
-    if version not in {"2023-06-01", "2023-01-01"}:
+    if version not in VERSIONS:
         raise bad(f'anthropic-version: "{version}" is not a valid version')
 
 

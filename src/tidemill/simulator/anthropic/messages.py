@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
-from tidemill.simulator.anthropic.errors import bad, refusal, usual_headers
+from tidemill.simulator.anthropic.errors import NEWEST, bad, refusal, usual_headers
 from tidemill.simulator.anthropic.reading import read_message
 from tidemill.simulator.anthropic.rules import check_shape
 from tidemill.simulator.anthropic.seals import redacted, signature
@@ -86,10 +86,11 @@ def read_body(exchange: Exchange, *, is_count: bool) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise bad("Input should be a valid dictionary")
     body = cast("dict[str, Any]", given)
-    check_shape(body, strict=exchange.config.strict, is_count=is_count)
+    is_newest = exchange.header(b"anthropic-version") == NEWEST
+    check_shape(body, strict=exchange.config.strict, is_count=is_count, is_newest=is_newest)
     if exchange.config.models and body["model"] not in exchange.config.models:
         raise Refused(refusal("404", f"model: {body['model']}"))
-    check_turns(body, strict=exchange.config.strict)
+    check_turns(body, strict=exchange.config.strict, is_newest=is_newest)
     return body
 
 

@@ -197,29 +197,27 @@ _SHARED: Mapping[str, Check] = {
     "workspace_id": text(1),
 }
 _ASKED: Mapping[str, Check] = {"model": text(1), "messages": list_of(_MESSAGE)}
-_CREATE = fields(
-    {**_ASKED, "max_tokens": whole(1)},
-    {
-        **_SHARED,
-        "container": null_or(anything),
-        "diagnostics": null_or(record),
-        "inference_geo": null_or(text()),
-        "metadata": fields({}, {"user_id": null_or(text(0, 256))}),
-        "service_tier": one_of("auto", "standard_only"),
-        "stop_sequences": list_of(text()),
-        "stream": flag,
-        # Not in the newest types, but every model still takes them (seen 2026-11).
-        "temperature": number(0, 1),
-        "top_k": whole(0),
-        "top_p": number(0, 1),
-    },
-)
+_CREATED: Mapping[str, Check] = {
+    **_SHARED,
+    "container": null_or(anything),
+    "diagnostics": null_or(record),
+    "inference_geo": null_or(text()),
+    "metadata": fields({}, {"user_id": null_or(text(0, 256))}),
+    "service_tier": one_of("auto", "standard_only"),
+    "stop_sequences": list_of(text()),
+    "stream": flag,
+}
+# Version 2026-10-21 refuses these three, even with their defaults; earlier ones take them.
+_SAMPLING: Mapping[str, Check] = {"temperature": number(0, 1), "top_k": whole(0), "top_p": number(0, 1)}
+
+_CREATE = fields({**_ASKED, "max_tokens": whole(1)}, _CREATED)
+_CREATE_EARLIER = fields({**_ASKED, "max_tokens": whole(1)}, {**_CREATED, **_SAMPLING})
 _COUNT = fields(_ASKED, _SHARED)
 
 
-def check_shape(body: dict[str, Any], *, strict: bool, is_count: bool) -> None:
-    """Raise Refused when a field is missing, unknown, or of the wrong kind."""
+def check_shape(body: dict[str, Any], *, strict: bool, is_count: bool, is_newest: bool) -> None:
+    """Raise Refused when a field is missing, unknown, or of the wrong kind; ``is_newest`` by the API's version."""
     try:
-        (_COUNT if is_count else _CREATE)(body, strict)
+        (_COUNT if is_count else _CREATE if is_newest else _CREATE_EARLIER)(body, strict)
     except Problem as problem:
         raise broken_rule(problem) from None

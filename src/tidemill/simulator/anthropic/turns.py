@@ -15,7 +15,6 @@ _ONLY_IN = {
     "server_tool_use": "assistant",
     "tool_result": "user",
     "image": "user",
-    "document": "user",
 }
 _UNSUPPORTED = frozenset(
     {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems"}
@@ -31,8 +30,8 @@ def blocks_of(content: Any) -> Blocks:
     return [{"type": "text", "text": content}] if isinstance(content, str) else objects(content)
 
 
-def check_turns(body: Mapping[str, Any], *, strict: bool) -> None:
-    """Raise Refused when messages do not follow one another as Anthropic demands."""
+def check_turns(body: Mapping[str, Any], *, strict: bool, is_newest: bool) -> None:
+    """Raise Refused when messages do not follow one another as the API's version demands."""
     messages = objects(body["messages"])
     if not messages:
         raise bad("messages: at least one message is required")
@@ -62,6 +61,8 @@ def check_turns(body: Mapping[str, Any], *, strict: bool) -> None:
         asked = _tool_uses(at, blocks, seen) if message["role"] == "assistant" else []
         if strict:
             _check_seals(at, blocks)
+        if is_newest:
+            _check_newest(at, message["role"], blocks)
     if asked:
         raise bad(
             f"messages.{len(messages) - 1}: `tool_use` ids were found without `tool_result` blocks immediately after: "
@@ -116,6 +117,15 @@ def _check_seals(at: int, blocks: Blocks) -> None:
             raise bad(f"messages.{at}.content.{number}: Invalid `signature` in `thinking` block")
         if block["type"] == "redacted_thinking" and not is_ours(block["data"]):
             raise bad(f"messages.{at}.content.{number}: Invalid `data` in `redacted_thinking` block")
+
+
+def _check_newest(at: int, role: str, blocks: Blocks) -> None:
+    for number, block in enumerate(blocks):
+        if block["type"] == "document" and role == "assistant":
+            raise bad(f"messages.{at}.content.{number}: `document` blocks can only be in `user` messages")
+        texts = objects(block["content"]) if block["type"] == "search_result" else [block]
+        if role == "user" and any(items(part.get("citations")) for part in texts):
+            raise bad(f"messages.{at}.content.{number}: `citations` can only be in `assistant` messages")
 
 
 def _check_thinking(body: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> None:

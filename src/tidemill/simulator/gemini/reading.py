@@ -90,8 +90,8 @@ def _media(part: Mapping[str, Any]) -> Media:
     blob = obj(part.get("inlineData"))
     file = obj(part.get("fileData"))
     media_type = string((blob or file).get("mimeType"))
-    kind: Kind = next((kind for kind in _KINDS if media_type.startswith(kind)), "document")
-    return Media(kind, media_type, blob.get("data") or b"", string(file.get("fileUri")))
+    kinds: list[Kind] = [kind for kind in _KINDS if media_type.startswith(kind)]
+    return Media(kinds[0] if kinds else "document", media_type, blob.get("data") or b"", string(file.get("fileUri")))
 
 
 def _parameters(function: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -144,6 +144,7 @@ class _Events:
 
     def _failure(self, word: str) -> bytes:
         """Word a failure in mid-stream: an error event, then the response as failed."""
+        self._number -= 1  # it comes instead of a frame that was made already
         error = refusal(word).value["error"]
         code = error["code"] if error["code"] in {"rate_limit_exceeded", "server_error"} else "server_error"
         failed = {**self._begun, "status": "failed", "error": {"code": code, "message": error["message"]}}
