@@ -79,6 +79,7 @@ class JobEngine:
         self._loops = TaskOwner()
         self._runs = TaskOwner()
         self._takes = False
+        self._settling = False
         self._unknown: frozenset[Owned] = frozenset()
         self._paused: frozenset[str] = frozenset()
         self._bounded: frozenset[str] = frozenset()
