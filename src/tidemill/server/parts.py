@@ -23,7 +23,7 @@ from tidemill.datagen.samples.service import SampleFiles
 from tidemill.datagen.service import JOB as GENERATION
 from tidemill.datagen.service import TaskService
 from tidemill.identity.contracts import KeyLimits
-from tidemill.identity.facade import Identity, Neighbours
+from tidemill.identity.facade import AuthFailure, Identity, Neighbours, Refused
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import TidemillError, Unauthenticated
 from tidemill.localmodels.facade import LocalModels
@@ -52,6 +52,7 @@ from tidemill.relay.app import RelayContext
 from tidemill.relay.ports import CallerLimits
 from tidemill.server.entry import App
 from tidemill.server.health import Checks
+from tidemill.server.live.live import Live, RightsOf
 from tidemill.server.owners import OwnersNow
 from tidemill.server.usage_of_user import UsageOfUser
 
@@ -92,7 +93,7 @@ class Parts:
         url = self.settings.database_url
         return JobEngine(
             self.db,
-            open_transport(self.settings.queue.url, url),
+            open_transport(self.settings.queue.url, url, prefix=self.settings.queue.prefix),
             alone=self.db.dialect == "sqlite",  # the worker's lock is held
             worker=this_process(self.settings.server.roles),
             beat_database=lambda: open_database(url, pool_size=1),
@@ -132,6 +133,7 @@ class Parts:
             self.settings.data_dir / "journal",
             interval_s=gateway.journal_flush_s,
             fsync=gateway.journal_fsync,
+            events=self.events,
         )
 
     @cached_property
@@ -260,6 +262,18 @@ class Parts:
     def statuses(self) -> StatusService:
         """How far anything long-running has got."""
         return StatusService(self.db, (self.tasks,))
+
+    @cached_property
+    def live(self) -> Live:
+        """Live events and who watches them."""
+        return Live(self.db, self.events, RightsOf(self.identity), self._greet, self.settings.limits)
+
+    async def _greet(self, token: str, client_ip: str | None) -> Actor | TidemillError | None:
+        """Find whom a token belongs to that came in a message."""
+        found = await self.identity.identify([(b"authorization", b"Bearer " + token.encode())], b"", client_ip)
+        if isinstance(found, AuthFailure):
+            return None if found.reason is Refused.MISSING else found.error()
+        return found
 
     @cached_property
     def checks(self) -> Checks:

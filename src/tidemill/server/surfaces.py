@@ -18,10 +18,11 @@ from tidemill.relay.routes import HANDLERS as RELAY
 from tidemill.server.docs import docs
 from tidemill.server.entry import App
 from tidemill.server.health import HANDLERS as HEALTH
+from tidemill.server.live.routes import HANDLERS as LIVE
 from tidemill.server.parts import Parts
 
 _API_PATHS: tuple[str, ...] = ("/api", "/health", "/readyz", "/startupz", "/metrics", "/openapi.json", "/docs")
-_EVENT_STREAMS = ("/api/progress/",)
+_EVENT_STREAMS = ("/api/progress/", "/api/v1/events")
 
 
 def handlers() -> Sequence[ControllerRouterHandler]:
@@ -39,6 +40,7 @@ def handlers() -> Sequence[ControllerRouterHandler]:
         *TASKS,
         *REVIEW,
         *REPORTS,
+        *LIVE,
     ]
 
 
@@ -65,12 +67,18 @@ def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
         "queues": lambda: parts.queues,
         "schedules": lambda: parts.schedules,
         "statuses": lambda: parts.statuses,
+        "live": lambda: parts.live,
     }
 
 
 def mounts(api: App, relay: App) -> Mapping[str, App]:
     """Return the applications by path prefix, in the order in which they are tried."""
     return {**dict.fromkeys(_API_PATHS, api), "/v1": relay}
+
+
+def sockets(parts: Parts) -> Mapping[str, App]:
+    """Return the applications that serve WebSockets, by path."""
+    return {"/api/v1/ws": parts.live.sockets}
 
 
 def is_event_stream(path: str) -> bool:

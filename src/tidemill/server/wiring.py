@@ -49,8 +49,9 @@ class Runtime(Parts):
             surfaces.mounts(cast("App", self.api), self.relay_app),
             Console(),
             identify=self._identify,
-            cors=Cors(self.settings.cors),
+            cors=Cors(self.settings.cors, self.settings.server.public_url),
             addresses=AddressReader(self.settings.server.trusted_proxies),
+            sockets=surfaces.sockets(self),
         )
 
     async def _identify(
@@ -83,6 +84,8 @@ class Runtime(Parts):
         register_generation(self.jobs, self.mill)
         register_starts(self.jobs, lambda: self.tasks, self.owners)
         register_sweep(self.jobs, lambda: self.sample_files.upkeep)
+        if "api" in roles:
+            self.live.start()
         await self.jobs.open()
         if "worker" in roles:
             await self.jobs.start()
@@ -95,6 +98,8 @@ class Runtime(Parts):
         """Say that the end has begun: unready, and long answers end."""
         self.checks.draining = True
         self.tasks.close_streams()
+        if "live" in vars(self):
+            self.live.hub.drain()
 
     async def stop(self) -> None:
         """Stop every part, in the opposite order."""
@@ -103,6 +108,8 @@ class Runtime(Parts):
         await self.mill.close()
         await self.relay_context.close()
         await self.local_models.shut_down()
+        if "live" in vars(self):
+            await self.live.hub.close()
         await self.meter.close()
         await self.identity.flush()
         await self.background.cancel()

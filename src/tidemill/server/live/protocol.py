@@ -7,6 +7,7 @@ buffered. And what the handshake alone needed is let go of, some kilobytes each.
 
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from tidemill.server.live.closing import GOING_AWAY
@@ -20,6 +21,8 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         """Send an ASGI message; a closing one does not wait for a slow reader."""
+        if self.close_sent and self.handshake_complete:
+            raise ClientDisconnected  # the server's stop has closed it already
         if message["type"] != "websocket.close" or not self.handshake_complete:
             await super().send(message)
             if message["type"] == "websocket.accept":
