@@ -2,7 +2,7 @@
 # Call every API of a running server by curl and say what answered as it should.
 #
 #   scripts/smoke.sh              every part
-#   scripts/smoke.sh tasks keys   those parts (health auth keys channels gateway models files tasks review jobs admin)
+#   scripts/smoke.sh tasks keys   those parts (health auth keys channels gateway models files tasks review jobs live admin)
 #
 # Where and as whom: TIDEMILL_URL (http://127.0.0.1:8080), TIDEMILL_USER (admin), TIDEMILL_PASSWORD (asked for when it is
 # not set). The gateway and task parts need a model: MODEL, else a channel is made to SIMULATOR_URL (an address of
@@ -26,6 +26,11 @@ call() {
   shift 3
   STATUS=$(curl -sS -m 120 -o "$WORK/body" -w '%{http_code}' -X "$method" "$URL$path" \
     ${TOKEN:+-H "Authorization: Bearer $TOKEN"} "$@" 2> "$WORK/curl-error") || STATUS=000
+  told "$expected" "$method" "$path"
+}
+# told EXPECTED-STATUS METHOD PATH: compare with STATUS, count and say.
+told() {
+  local expected=$1 method=$2 path=$3
   if [ "$STATUS" = "$expected" ]; then
     PASSED=$((PASSED + 1))
     printf '  ok    %-6s %s\n' "$method" "$path"
@@ -277,6 +282,16 @@ part_jobs() {
   send 200 POST $queue/resume
   for act in replay discard; do send 200 POST "/api/v1/admin/jobs/$act" '{"filter":{"type":"no.such.type"}}'; done
 }
+part_live() {
+  sign_in
+  # A stream has no end of its own: curl leaves it after two seconds (28), with what has come until then.
+  STATUS=$(curl -sS -N -m 2 -o "$WORK/body" -w '%{http_code}' "$URL/api/v1/events?topics=jobs,tasks" \
+    -H "Authorization: Bearer $TOKEN" 2> "$WORK/curl-error")
+  [ $? = 28 ] && grep -q '"type":"ready"' "$WORK/body" || STATUS=000
+  told 200 GET /api/v1/events
+  STATUS=$(python3 scripts/smoke_socket.py "$URL" "$TOKEN" > "$WORK/body" 2> "$WORK/curl-error" && echo 101)
+  told 101 GET /api/v1/ws
+}
 part_admin() {
   sign_in
   get 200 /api/admin/users
@@ -292,7 +307,7 @@ clean_up() {
 }
 
 PARTS=("$@")
-[ ${#PARTS[@]} -gt 0 ] || PARTS=(health auth keys channels gateway models files tasks review jobs admin)
+[ ${#PARTS[@]} -gt 0 ] || PARTS=(health auth keys channels gateway models files tasks review jobs live admin)
 for part in "${PARTS[@]}"; do
   if ! declare -F "part_$part" > /dev/null; then
     echo "There is no part called $part." >&2

@@ -1541,6 +1541,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * WatchEvents
+         * @description Stream what happens to one's jobs, tasks and usage (SSE): ``{type, topic, id, data}`` an event.
+         *
+         *     Goes on after ``Last-Event-ID``; an event ``reset`` says that more was missed than can be told: read the lists
+         *     again. ``?access_token=`` counts here.
+         */
+        get: operations["watchEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs": {
         parameters: {
             query?: never;
@@ -6912,6 +6935,51 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    watchEvents: {
+        parameters: {
+            query?: {
+                /** @description As Last-Event-ID, for clients that cannot send the header at first. */
+                after?: string | null;
+                /** @description Everybody's events; for administrators. */
+                all?: boolean;
+                /** @description jobs, tasks, usage, notices, with commas between; absent: all of them. */
+                topics?: string | null;
+            };
+            header?: {
+                /** @description The id of the last event seen: go on from there. */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": null;
+                };
             };
             /** @description Bad request syntax or unsupported method */
             400: {
