@@ -448,11 +448,13 @@ async def test_a_server_that_falls_silent_is_given_up(broker: Broker) -> None:
     await end.consume("mail", 10, wakes)
     broker.server.freeze()
     try:
-        assert list(await end.publish(tickets(3, "mail"))) == []
+        async with asyncio.timeout(20):
+            while await end.publish(tickets(1, "mail")):
+                continue  # it takes a moment to fall silent
         await until(lambda: not end.connected, 15)
         assert end.facts().error is not None
     finally:
         broker.server.thaw()
     await until(lambda: end.connected)
-    await end.publish(tickets(1, "mail"))
-    await until(lambda: bool(wakes.names))
+    (sent,) = await end.publish(tickets(1, "mail"))
+    await until(lambda: sent.name in wakes.names)

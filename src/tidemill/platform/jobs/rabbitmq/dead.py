@@ -12,7 +12,7 @@ from tidemill.platform.jobs.rabbitmq.topology import Topology, key
 from tidemill.platform.jobs.transport import StillDead, Ticket
 
 if TYPE_CHECKING:
-    from aio_pika.abc import AbstractIncomingMessage
+    from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
 BATCH = 200
 QUIET_S = 1.0
@@ -36,13 +36,13 @@ async def settle(link: Link, topology: Topology, still_dead: StillDead) -> int:
         return 0
     channel = await link.channel()
     try:
-        arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()  # bounded by the prefetch
-        await answer(channel.set_qos(prefetch_count=min(left, BATCH)), CALL_S)
         queue = await channel.get_queue(topology.dead, ensure=False)
-        # One consumer rather than many gets: the server would take each get's answer for itself (see consumer).
-        await answer(queue.consume(arrived.put), CALL_S)
         settled = 0
-        while left > 0 and (batch := await _take(arrived, min(left, BATCH))):
+        while left > 0:
+            await answer(channel.set_qos(prefetch_count=min(left, BATCH)), CALL_S)
+            batch = await _take(queue, min(left, BATCH))
+            if not batch:
+                break
             left -= len(batch)
             settled += await _sort(link, topology, batch, still_dead)
         return settled
@@ -51,12 +51,19 @@ async def settle(link: Link, topology: Topology, still_dead: StillDead) -> int:
         await answer(channel.close(), CALL_S)
 
 
-async def _take(arrived: "asyncio.Queue[AbstractIncomingMessage]", count: int) -> "list[AbstractIncomingMessage]":
-    """Return up to ``count`` messages; fewer when no more come, because somebody else walks as well."""
+async def _take(queue: "AbstractQueue", count: int) -> "list[AbstractIncomingMessage]":
+    """Receive up to ``count`` messages; fewer when no more come, because somebody else walks as well.
+
+    One consumer rather than many gets: the server would take each get's answer for itself (see consumer). It ends
+    before anything is answered, or the markers that stay would come to it again and be out of sight for a while.
+    """
+    arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()  # bounded by the prefetch
+    tag = await answer(queue.consume(arrived.put), CALL_S)
     taken: list[AbstractIncomingMessage] = []
     with suppress(TimeoutError):
         while len(taken) < count:
             taken.append(await asyncio.wait_for(arrived.get(), QUIET_S))
+    await answer(queue.cancel(tag), CALL_S)
     return taken
 
 

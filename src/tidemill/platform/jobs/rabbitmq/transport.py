@@ -66,6 +66,9 @@ class RabbitMqTransport:
 
     def facts(self) -> Facts:
         """Return this end's state and counts."""
+        if self._link is not None and self._link.lost.is_set():
+            # The keeper will say so in a moment; nobody is to read "up" meanwhile.
+            self._standing.away(self._link.cause)
         return self._standing.facts()
 
     async def start(self) -> None:
@@ -260,6 +263,8 @@ class RabbitMqTransport:
                     await link.lost.wait()
             except TimeoutError:
                 await self._check(link)
+        # Before the link is closed: that may take seconds when the server is silent.
+        self._standing.away(link.cause)
 
     async def _check(self, link: "Link") -> None:
         """Lose a link whose consumers the server does not know: they would wait for ever and look well."""
