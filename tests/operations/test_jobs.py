@@ -228,7 +228,18 @@ async def test_many_are_discarded_by_id_whatever_else_is_named(desk: Desk, serve
         assert ids(await ok(client, "GET", "/api/v1/admin/jobs?status=cancelled")) == [failed, dead]
 
 
-@pytest.mark.parametrize("body", [{}, {"ids": [], "filter": {}}, {"filter": {"status": "running"}}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"ids": [], "filter": {}},
+        {"filter": {"status": "running"}},
+        {"filter": {"type": "a\x00b"}},
+        {"filter": {"user_id": 2**40}},
+        {"filter": {"from": "9999-12-31T23:59:59-12:00"}},
+        {"ids": ["\x00"]},
+    ],
+)
 async def test_a_batch_says_what_it_means(serve: Serve, body: dict[str, Any]) -> None:
     async with serve(ROOT) as client:
         refused = await ok(client, "POST", "/api/v1/admin/jobs/replay", body, status=400)
@@ -257,8 +268,16 @@ async def test_one_address_tells_how_far_anything_has_got(desk: Desk, serve: Ser
         task = await ok(client, "GET", "/api/v1/tasks/task_1/status")
         assert (task["type"], task["progress"]["percent"]) == ("qa_pairs", 33.3)
     async with serve(BOB) as client:
-        for name in (job_id, "task_1", "nothing"):
+        for name in (job_id, "task_1", "nothing", "a%00b"):
             assert (await ok(client, "GET", f"/api/v1/tasks/{name}/status", status=404))["title"]
+
+
+@pytest.mark.parametrize("query", ["q=%00", "from=9999-12-31T23:59:59-12:00", "user_id=0", "page_size=0", "type=%00"])
+async def test_what_no_database_could_look_for_is_refused(serve: Serve, query: str) -> None:
+    async with serve(ROOT) as client:
+        assert (await ok(client, "GET", f"/api/v1/admin/jobs?{query}", status=400))["errors"]
+        await ok(client, "GET", "/api/v1/admin/jobs/a%00b", status=404)
+        await ok(client, "GET", "/api/v1/admin/schedules/a%00b", status=404)
 
 
 async def test_a_lost_lease_cannot_bring_back_what_was_given_up(desk: Desk) -> None:

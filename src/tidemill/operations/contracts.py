@@ -1,12 +1,15 @@
 """The words of jobs, queues and workers, as the HTTP surface and other contexts say them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 JobStatus = Literal["queued", "retry_wait", "running", "succeeded", "failed", "dead", "cancelled"]
 SAMPLE = 20
+# Texts that are compared in the database: PostgreSQL takes no NUL.
+Word = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00]*$")]
+RowId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class Progress(Struct, frozen=True):
@@ -129,11 +132,11 @@ class DeadFilter(
 ):
     """Which dead letters; what is absent matches all. ``from`` is inclusive, ``to`` exclusive, by ``created_at``."""
 
-    type: str | None = None
-    queue: str | None = None
+    type: Word | None = None
+    queue: Word | None = None
     status: Literal["dead", "failed"] | None = None
-    error_code: str | None = None
-    user_id: int | None = None
+    error_code: Word | None = None
+    user_id: RowId | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -141,7 +144,7 @@ class DeadFilter(
 class JobBatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Either ``ids`` or a ``filter`` (``{}`` is every dead letter). Nothing is changed unless ``dry_run`` is false."""
 
-    ids: list[str] | None = None
+    ids: list[Word] | None = None
     filter: DeadFilter | None = None
     dry_run: bool = True
 

@@ -87,7 +87,7 @@ class JobService:
 
     @staticmethod
     async def _found(r: Reader, scope: Scope, job_id: str) -> Row:
-        row = await repository_desk.one(r, scope, job_id)
+        row = await repository_desk.one(r, scope, job_id) if job_id.isascii() and job_id.isprintable() else None
         if row is None:
             raise JobNotFound(job_id=job_id)
         return row

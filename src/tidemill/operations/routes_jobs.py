@@ -119,8 +119,8 @@ async def list_all_jobs(  # noqa: PLR0913, PLR0917 - one parameter a filter
         queue=queue,
         user_id=user_id,
         error_code=error_code,
-        since=_in_utc(since),
-        until=_in_utc(until),
+        since=_in_utc(since, "from"),
+        until=_in_utc(until, "to"),
         text=q,
     )
     return rest_list(await desk.page(actor.admin_scope, wanted, PageRequest.checked(1, page_size, cursor)))
@@ -178,14 +178,20 @@ def _states(asked: str | None) -> frozenset[State]:
     return cast("frozenset[State]", frozenset(named))
 
 
-def _in_utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _in_utc(moment: datetime | None, field: str) -> datetime | None:
+    if moment is None:
+        return None
+    try:
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+    except OverflowError:
+        raise BadInput.of(field, "lies outside the calendar") from None
 
 
 def _with_zones(batch: JobBatch) -> JobBatch:
     if batch.filter is None:
         return batch
-    dated = msgspec.structs.replace(batch.filter, since=_in_utc(batch.filter.since), until=_in_utc(batch.filter.until))
+    since, until = _in_utc(batch.filter.since, "filter.from"), _in_utc(batch.filter.until, "filter.to")
+    dated = msgspec.structs.replace(batch.filter, since=since, until=until)
     return msgspec.structs.replace(batch, filter=dated)
 
 

@@ -4,8 +4,9 @@ Which types may be scheduled is told at construction. What a user schedules is c
 doing it now would be, and again when it fires.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -44,6 +45,8 @@ MAX_SCHEDULES = 100
 MAX_NAME_CHARS = 200
 MAX_CRON_CHARS = 200
 MAX_ZONE_CHARS = 64
+# As far as a cron expression is looked for.
+HORIZON = timedelta(days=50 * 365)
 # What may be set on a schedule of the program's own.
 _RETIMING = frozenset({"cron", "run_at", "timezone", "misfire", "enabled"})
 _BOOT = SystemScope(SystemReason.BOOT)
@@ -94,7 +97,8 @@ class ScheduleService:
         more = len(rows) > request.page_size
         rows = rows[: request.page_size]
         following = encode_cursor(rows[-1]["id"]) if more else None
-        items = [views.schedule(row, at) for row in rows]
+        # Working out the next firings of a whole page takes some milliseconds.
+        items = await asyncio.to_thread(lambda: [views.schedule(row, at) for row in rows])
         return Page(items, page=request.page, page_size=request.page_size, next=following)
 
     async def get(self, scope: Scope, schedule_id: str) -> ScheduleView:
@@ -107,7 +111,8 @@ class ScheduleService:
 
     @staticmethod
     async def _found(r: Reader, scope: Scope, schedule_id: str) -> Row:
-        row = await repository_schedules.one(r, scope, schedule_id)
+        known = schedule_id.isascii() and schedule_id.isprintable()
+        row = await repository_schedules.one(r, scope, schedule_id) if known else None
         if row is None:
             raise ScheduleNotFound(schedule_id=schedule_id)
         return row
@@ -213,6 +218,9 @@ class ScheduleService:
         """Fire now, beside its times and also while it is disabled. Raises ScheduleNotFound, QueueFull."""
         async with self._db.write() as w:
             row = await self._found(w, scope, schedule_id)
+            if row["type"] not in self._jobs.kinds:
+                known = ", ".join(sorted(self._kinds()))
+                raise ScheduleRefused([ScheduleFault("type", "type", {"value": row["type"], "known": known})])
             job_id = await self._jobs.enqueue(
                 w, scope, row["type"], row["payload"], user_id=row["user_id"], schedule_id=schedule_id
             )
@@ -260,6 +268,8 @@ def _timing_faults(timing: Timing, at: datetime) -> list[ScheduleFault]:
         return [ScheduleFault("cron", "too_long", {"limit": MAX_CRON_CHARS})]
     if timing.run_at is not None and timing.run_at.tzinfo is None:
         return [ScheduleFault("run_at", "zoneless")]
+    if timing.run_at is not None and timing.run_at - at > HORIZON:
+        return [ScheduleFault("run_at", "never")]
     return _reading_faults(timing, at)
 
 

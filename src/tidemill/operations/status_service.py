@@ -19,7 +19,8 @@ class StatusService:
 
     async def status(self, scope: Scope, task_id: str) -> TaskState:
         """Return how far it has got. Raises WorkNotFound for what is unknown or another's."""
-        for source in self._sources:
+        # Names are plain; PostgreSQL would not even take a NUL.
+        for source in self._sources if task_id.isprintable() else ():
             found = await source.status_of(scope, task_id)
             if found is not None:
                 return found
