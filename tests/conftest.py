@@ -9,4 +9,6 @@ pytest_plugins = [
     "tests.fixtures.processes",
     "tests.fixtures.rabbitmq",
     "tests.fixtures.valkey",
+    # Reads the two brokers' fixtures, so it comes after them.
+    "tests.fixtures.transports",
 ]
