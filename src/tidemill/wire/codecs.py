@@ -14,6 +14,7 @@ _HOMES: Mapping[Dialect, tuple[str, str]] = MappingProxyType(
         Dialect.OPENAI_CHAT: ("tidemill.wire.openai.codec", "OpenAIChat"),
         Dialect.OPENAI_RESPONSES: ("tidemill.wire.openai_responses.codec", "OpenAIResponses"),
         Dialect.ANTHROPIC: ("tidemill.wire.anthropic.codec", "AnthropicMessages"),
+        Dialect.GEMINI: ("tidemill.wire.gemini.codec", "Gemini"),
     }
 )
 

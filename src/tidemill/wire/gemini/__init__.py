@@ -1,0 +1,1 @@
+"""Google Gemini, translated: requests, answers, streams and errors, both ways."""
