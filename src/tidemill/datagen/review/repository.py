@@ -14,7 +14,9 @@ from tidemill.platform.db import Reader, Row, Writer
 
 IN_LIMIT = 500
 _DELETED = "deleted"
-_SHOWN = [column for column in data.c if column.name != "event_seq"]
+# The engine's own columns stay inside.
+_HIDDEN = frozenset({"event_seq", "fingerprint"})
+_SHOWN = [column for column in data.c if column.name not in _HIDDEN]
 
 SortKey = tuple[str, bool]
 """Column and whether it falls."""
