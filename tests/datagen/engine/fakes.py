@@ -181,12 +181,13 @@ class Installation:
         relay: FakeRelay | None = None,
         samples: int = 4,
         settings: DatagenSettings | None = None,
+        alone: bool = True,
     ) -> None:
         self.db = db
         self.relay = relay or FakeRelay()
         self.samples = FakeSamples(samples)
         self.settings = settings or DatagenSettings(commit_window_ms=2)
-        self.jobs = JobEngine(db, DatabaseTransport("local"), alone=True, worker=this_process(["worker"]))
+        self.jobs = JobEngine(db, DatabaseTransport("local"), alone=alone, worker=this_process(["worker"]))
         self.mill = self.new_mill()
         self.service = TaskService(
             db=db,

@@ -129,11 +129,11 @@ class Table:
     async def set_up(self) -> None:
         now = clock.now()
         async with self.db.write() as w:
-            values = {"task_id": TASK, "user_id": 1, "status": "running", "started_at": now, "total": self.plan.total}
-            await w.run(insert(tasks), {**values, "chunk_samples": self.chunks.samples})
+            task = {"task_id": TASK, "user_id": 1, "status": "running", "started_at": now, "total": self.plan.total}
+            await w.run(insert(tasks), {**task, "chunk_samples": self.chunks.samples})
             for who in range(RUNS):
-                values = {"queue": "default", "type": "datagen.help", "payload": {}, "run_at": now, "created_at": now}
-                await w.run(insert(job), {**values, "id": f"job-{who}", "state": "queued"})
+                one = {"queue": "default", "type": "datagen.help", "run_at": now, "created_at": now}
+                await w.run(insert(job).values(id=f"job-{who}", state="queued", payload={"task_id": TASK}, **one))
 
     async def claim(self, who: int) -> None:
         """Run the job: whoever ran it before has lost it. What runs already goes on."""
