@@ -29,7 +29,7 @@ from tests.fixtures.databases import opened_in_memory
 from tidemill.kernel import clock
 from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.platform.db import Database, Row, Writer
-from tidemill.platform.jobs import repository, repository_desk, repository_moves
+from tidemill.platform.jobs import repository, repository_desk, repository_moves, repository_workers
 from tidemill.platform.jobs.errors import QueueFull
 from tidemill.platform.jobs.repository import End, Lease, NewJob
 from tidemill.platform.jobs.rules import ENDED, MOVES, WAITING, Outcome, State, after_crash
@@ -108,7 +108,7 @@ class Jobs(RuleBasedStateMachine):
     # What workers do.
 
     def beat(self, worker: str) -> None:
-        self.write(lambda w: repository.beat(w, SYSTEM, facts(worker)))
+        self.write(lambda w: repository_workers.beat(w, SYSTEM, facts(worker)))
 
     @rule(target=leases, worker=st.sampled_from(WORKERS), kind=st.sampled_from(sorted(TYPES)), limit=st.integers(1, 3))
     def claim(self, worker: str, kind: str, limit: int) -> Any:
@@ -167,10 +167,10 @@ class Jobs(RuleBasedStateMachine):
                 self.beat(other)
 
         async def reap(w: Writer) -> None:
-            for row in await repository.orphans(w, SYSTEM, lease_s=LEASE_S, dead=(), alone=None, limit=50):
+            for row in await repository_workers.orphans(w, SYSTEM, lease_s=LEASE_S, dead=(), alone=None, limit=50):
                 assert self.before[row["id"]]["lease_owner"] == worker
-                assert await repository.give_back(w, SYSTEM, row, after_crash(row["crashes"] + 1, 3))
-                assert not await repository.give_back(w, SYSTEM, row, after_crash(row["crashes"] + 1, 3))
+                assert await repository_workers.give_back(w, SYSTEM, row, after_crash(row["crashes"] + 1, 3))
+                assert not await repository_workers.give_back(w, SYSTEM, row, after_crash(row["crashes"] + 1, 3))
 
         self.write(reap)
         assert all(row["lease_owner"] != worker for row in self.rows().values())

@@ -474,11 +474,14 @@ async def test_a_job_that_one_process_does_not_take_is_left_to_another(database:
 
         return work
 
+    def not_for_two(payload: dict[str, Any]) -> bool:
+        return payload["for"] != "two"
+
     async def wanted(name: str) -> str:
         async with database.write() as w:
             return await one.enqueue(w, SYSTEM, "work", {"for": name}, user_id=7)
 
-    one = await start(worker("one"), takes=lambda payload: payload["for"] != "two")
+    one = await start(worker("one"), takes=not_for_two)
     refused = await wanted("two")
     # Behind a job that it does not take, it still finds those that it does.
     await until(database, await wanted("one"), "succeeded")

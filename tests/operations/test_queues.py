@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.operations.conftest import BOB, LEASE_S, ROOT, SYSTEM, Client, Desk, Serve
 from tidemill.kernel import clock
-from tidemill.platform.jobs import repository
+from tidemill.platform.jobs import repository, repository_workers
 from tidemill.platform.jobs.engine import QUEUES_BELL
 
 DEFAULT = "/api/v1/admin/queues/default"
@@ -93,7 +93,7 @@ async def test_workers_show_what_they_hold_and_whether_they_live(desk: Desk, ser
         "transport": {"name": "local", "state": "up", "since": "2026-01-01T00:00:00Z", "reconnects": 3},
     }
     async with desk.db.write() as w:
-        await repository.beat(w, SYSTEM, {**facts, "id": "w1"})
+        await repository_workers.beat(w, SYSTEM, {**facts, "id": "w1"})
     await desk.enqueue(BOB.user_id)
     claimed = await desk.claim(owner="w1")
     async with serve(ROOT) as client:

@@ -16,7 +16,7 @@ from tidemill.operations import views
 from tidemill.operations.contracts import QueuePatch, QueueView, WorkerView
 from tidemill.operations.errors import QueueNotFound
 from tidemill.platform.db import Database, Reader, Writer
-from tidemill.platform.jobs import repository, repository_desk, repository_moves
+from tidemill.platform.jobs import repository, repository_desk, repository_moves, repository_workers
 from tidemill.platform.jobs.engine import QUEUES_BELL, JobEngine
 from tidemill.platform.jobs.rules import MAX_LENGTH, MAX_PER_USER
 
@@ -128,7 +128,7 @@ class QueueService:
     async def workers(self, scope: Scope) -> list[WorkerView]:
         """Return the processes that run jobs, the newest first, with what they hold (2,000 jobs in all)."""
         async with self._db.read() as r:
-            rows = await repository.workers(r, scope)
+            rows = await repository_workers.workers(r, scope)
             held = await repository_desk.held_by(r, scope, [row["id"] for row in rows], WORKER_JOBS)
             at = await repository.now(r)
         return [views.worker(row, held.get(row["id"], []), at, self._lease_s) for row in rows]

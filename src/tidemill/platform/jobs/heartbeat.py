@@ -18,8 +18,8 @@ from tidemill import __version__
 from tidemill.kernel import clock
 from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.platform.db import Database
-from tidemill.platform.jobs import repository
-from tidemill.platform.jobs.repository import Owned
+from tidemill.platform.jobs import repository_workers
+from tidemill.platform.jobs.repository_workers import Owned
 from tidemill.platform.tasks import TaskOwner, steadily
 from tidemill.platform.telemetry import get_logger
 
@@ -137,7 +137,7 @@ class Heartbeat:
     async def _beat(self, db: Database, loop: asyncio.AbstractEventLoop) -> None:
         began_s = clock.monotonic()
         async with db.write() as w:
-            owned = await repository.beat(w, _SCOPE, self._facts())
+            owned = await repository_workers.beat(w, _SCOPE, self._facts())
         self.last_s = began_s
         loop.call_soon_threadsafe(self._heard, owned)
 

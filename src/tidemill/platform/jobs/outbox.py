@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.platform.db import Database
-from tidemill.platform.jobs import repository
+from tidemill.platform.jobs import repository_tickets
 from tidemill.platform.jobs.transport import Ticket, Transport
 
 BATCH = 500
@@ -45,7 +45,7 @@ class Outbox:
             confirmed = await self._transport.publish(batch)
             if confirmed:
                 async with self._db.write() as w:
-                    await repository.sent(w, _SCOPE, [ticket.job_id for ticket in confirmed])
+                    await repository_tickets.sent(w, _SCOPE, [ticket.job_id for ticket in confirmed])
 
     async def relay(self) -> bool:
         """Send what is due and was never confirmed, or long ago; True when there may be more."""
@@ -53,11 +53,11 @@ class Outbox:
             return False
         # Another relay may send the same at the same time: a ticket too many costs one look.
         async with self._db.read() as r:
-            rows = await repository.unsent(r, _SCOPE, again_after=AGAIN_AFTER, limit=BATCH)
+            rows = await repository_tickets.unsent(r, _SCOPE, again_after=AGAIN_AFTER, limit=BATCH)
         if not rows:
             return False
         confirmed = await self._transport.publish([Ticket(row["id"], row["epoch"], row["queue"]) for row in rows])
         if confirmed:
             async with self._db.write() as w:
-                await repository.sent(w, _SCOPE, [ticket.job_id for ticket in confirmed])
+                await repository_tickets.sent(w, _SCOPE, [ticket.job_id for ticket in confirmed])
         return len(confirmed) == BATCH

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_on_conflict
 
 from tidemill.kernel.actor import Scope, owner_filter
@@ -24,7 +24,7 @@ from tidemill.platform.jobs.rules import (
     Outcome,
     State,
 )
-from tidemill.platform.jobs.tables import job, job_event, job_queue, worker
+from tidemill.platform.jobs.tables import job, job_event, job_queue
 
 FULL_RETRY_S = 5.0
 LOOKED_PAST = 100
@@ -112,7 +112,7 @@ async def add(w: Writer, scope: Scope, new: NewJob) -> Enqueued:
     elif await w.run(_insert_or_nothing(), values) == 0:
         # Another transaction with the same key was committed since we looked.
         return Enqueued(str(await _with_key(w, new)), new=False)
-    await _write_history(w, [(identifier, 1, "queued", None)], at)
+    await write_history(w, [(identifier, 1, "queued", None)], at)
     del scope  # a job belongs to ``user_id``, which the caller's own rights decided
     return Enqueued(identifier, new=True)
 
@@ -152,9 +152,10 @@ async def _check_room(r: Reader, queue: str, user_id: int | None) -> datetime:
     return at
 
 
-async def _write_history(
+async def write_history(
     w: Writer, lines: Sequence[tuple[str, int, str, Mapping[str, Any] | None]], at: datetime
 ) -> None:
+    """Add lines (job, number, kind, data) to the histories of jobs."""
     rows = [{"job_id": one, "seq": seq, "at": at, "kind": kind, "data": data} for one, seq, kind, data in lines]
     await w.run(insert(job_event), rows)
 
@@ -171,19 +172,6 @@ async def has_due(r: Reader, scope: Scope, types: Collection[str]) -> bool:
     """Tell whether a job of these types waits, its time has come and its queue runs. Uses index: ix_job_due."""
     del scope
     return await r.scalar(select(job.c.id).where(_is_due(types)).limit(1)) is not None
-
-
-async def room_in(w: Writer, scope: Scope, queue: str) -> int | None:
-    """Return how many more jobs all workers together may start of ``queue`` (None: no bound), holding its row.
-
-    Whoever claims from a bounded queue asks first, so two workers cannot both take the last place.
-    """
-    del scope
-    bound = await w.scalar(select(job_queue.c.concurrency).where(job_queue.c.name == queue).with_for_update())
-    if bound is None:
-        return None
-    running = select(func.count()).select_from(job).where(job.c.state == "running", job.c.queue == queue)
-    return max(0, bound - await w.scalar(running))
 
 
 async def claim(
@@ -225,7 +213,7 @@ async def claim(
         (row["id"], row["event_seq"], "running", {"attempt": row["attempt"], "epoch": row["epoch"], "worker": owner})
         for row in rows
     ]
-    await _write_history(w, lines, at)
+    await write_history(w, lines, at)
     return [_claimed(owner, row) for row in rows]
 
 
@@ -244,7 +232,8 @@ def _claimed(owner: str, row: Row) -> Claimed:
 # --- while it runs
 
 
-def _held(lease: Lease) -> Any:
+def held_by(lease: Lease) -> Any:
+    """Return the condition that a lease is held."""
     return and_(
         job.c.id == lease.job_id,
         job.c.epoch == lease.epoch,
@@ -256,19 +245,19 @@ def _held(lease: Lease) -> Any:
 async def holds(w: Writer, scope: Scope, lease: Lease) -> bool:
     """Tell whether a lease is held, and keep it so until the transaction ends."""
     del scope
-    return await w.scalar(select(job.c.id).where(_held(lease)).with_for_update(read=True)) is not None
+    return await w.scalar(select(job.c.id).where(held_by(lease)).with_for_update(read=True)) is not None
 
 
 async def save(w: Writer, scope: Scope, lease: Lease, checkpoint: dict[str, Any]) -> bool:
     """Keep a checkpoint; a run that got this far is no crash loop."""
     del scope
-    return await w.run(update(job).where(_held(lease)).values(checkpoint=checkpoint, crashes=0)) == 1
+    return await w.run(update(job).where(held_by(lease)).values(checkpoint=checkpoint, crashes=0)) == 1
 
 
 async def report(w: Writer, scope: Scope, lease: Lease, progress: tuple[int, int, str]) -> None:
     """Write progress."""
     del scope
-    await w.run(update(job).where(_held(lease)).values(_progress(progress)))
+    await w.run(update(job).where(held_by(lease)).values(_progress(progress)))
 
 
 def _progress(progress: tuple[int, int, str]) -> dict[str, Any]:
@@ -300,7 +289,7 @@ async def finish(w: Writer, scope: Scope, ends: Sequence[End]) -> list[str]:
             values["error_code"] = values["error_text"] = None
         if not end.counted:
             values["attempt"] = job.c.attempt - 1
-        seq = await w.scalar(update(job).where(_held(end.lease)).values(values).returning(job.c.event_seq))
+        seq = await w.scalar(update(job).where(held_by(end.lease)).values(values).returning(job.c.event_seq))
         if seq is not None:
             kept.append(end.lease.job_id)
             lines.append((end.lease.job_id, seq, state, _what_happened(end)))
@@ -308,7 +297,7 @@ async def finish(w: Writer, scope: Scope, ends: Sequence[End]) -> list[str]:
             # Written by an earlier try whose answer was lost with the connection.
             kept.append(end.lease.job_id)
     if lines:
-        await _write_history(w, lines, at)
+        await write_history(w, lines, at)
     return kept
 
 
@@ -342,161 +331,5 @@ async def request_cancel(w: Writer, scope: Scope, job_id: str, by: int | None) -
     else:
         return state
     seq = await w.scalar(this.values(values).returning(job.c.event_seq))
-    await _write_history(w, [(job_id, seq, kind, None if by is None else {"by": by})], at)
+    await write_history(w, [(job_id, seq, kind, None if by is None else {"by": by})], at)
     return state
-
-
-# --- workers and what they leave behind
-
-
-class Owned(Struct, frozen=True):
-    """A job that a worker holds, as the database sees it."""
-
-    id: str
-    epoch: int
-    cancel: bool
-
-
-async def beat(w: Writer, scope: Scope, facts: Mapping[str, Any]) -> list[Owned]:
-    """Write a worker's row, which is the lease of all it runs; returns what the database says that it runs."""
-    del scope
-    kept = await w.run(update(worker).where(worker.c.id == facts["id"]).values({**facts, "heartbeat_at": db_now()}))
-    if not kept:
-        at = await now(w)
-        await w.run(insert(worker), {**facts, "started_at": at, "heartbeat_at": at})
-    owned = select(job.c.id, job.c.epoch, job.c.cancel_requested_at).where(
-        job.c.lease_owner == facts["id"], job.c.state == "running"
-    )
-    return [Owned(row["id"], row["epoch"], row["cancel_requested_at"] is not None) for row in await w.all(owned)]
-
-
-async def hand_back(w: Writer, scope: Scope, owner: str, unknown: Sequence[Owned]) -> int:
-    """Requeue jobs that ``owner`` was given by a claim whose answer it never got; they were not begun."""
-    at = await now(w)
-    lines: list[tuple[str, int, str, Mapping[str, Any] | None]] = []
-    values = {
-        "state": "queued",
-        "lease_owner": None,
-        "epoch": job.c.epoch + 1,
-        "attempt": job.c.attempt - 1,
-        "event_seq": job.c.event_seq + 1,
-        "run_at": at,
-        "published_at": None,
-    }
-    for one in unknown:
-        held = update(job).where(_held(Lease(one.id, one.epoch, owner)))
-        seq = await w.scalar(held.values(values).returning(job.c.event_seq))
-        if seq is not None:
-            lines.append((one.id, seq, "handed_back", None))
-    if lines:
-        await _write_history(w, lines, at)
-    del scope
-    return len(lines)
-
-
-async def sign_off(w: Writer, scope: Scope, owner: str) -> None:
-    """Remove a worker that runs nothing any more."""
-    del scope
-    await w.run(delete(worker).where(worker.c.id == owner))
-
-
-async def workers(r: Reader, scope: Scope) -> Sequence[Row]:
-    """Return every worker's row, the newest first."""
-    del scope
-    return await r.all(select(worker).order_by(worker.c.started_at.desc()))
-
-
-async def orphans(
-    r: Reader, scope: Scope, *, lease_s: float, dead: Collection[str], alone: str | None, limit: int
-) -> Sequence[Row]:
-    """Return running jobs that nobody runs: their worker has lapsed, is known to be ``dead``, or has no row.
-
-    ``alone`` names the only worker that there can be: then every job of any other is an orphan at once.
-    """
-    del scope
-    if alone is not None:
-        lost = or_(job.c.lease_owner.is_(None), job.c.lease_owner != alone)
-    else:
-        moment = await now(r)
-        cutoff = moment - timedelta(seconds=lease_s)
-        living = select(worker.c.id).where(worker.c.heartbeat_at >= cutoff, worker.c.id.not_in(dead))
-        lost = or_(job.c.lease_owner.is_(None), job.c.lease_owner.not_in(living))
-    stmt = select(job.c.id, job.c.type, job.c.queue, job.c.user_id, job.c.epoch, job.c.crashes)
-    return await r.all(stmt.where(job.c.state == "running", lost).order_by(job.c.id).limit(limit))
-
-
-async def give_back(w: Writer, scope: Scope, row: Row, outcome: Outcome) -> bool:
-    """Take an orphan from its dead owner; the epoch moves on, so what that owner still writes is dropped."""
-    del scope
-    at = await now(w)
-    values: dict[str, Any] = {
-        "state": outcome.state,
-        "crashes": row["crashes"] + 1,
-        "epoch": job.c.epoch + 1,
-        "attempt": job.c.attempt - 1,
-        "event_seq": job.c.event_seq + 1,
-        "lease_owner": None,
-    }
-    if outcome.state in WAITING:
-        values |= {"run_at": at, "published_at": None}
-    else:
-        values |= {
-            "finished_at": at,
-            "error_code": "crashed",
-            "error_text": "Its process died each time it ran, without progress.",
-        }
-    moved = update(job).where(job.c.id == row["id"], job.c.epoch == row["epoch"], job.c.state == "running")
-    seq = await w.scalar(moved.values(values).returning(job.c.event_seq))
-    if seq is not None:
-        await _write_history(w, [(row["id"], seq, "owner_lost", {"next": outcome.state})], at)
-    return seq is not None
-
-
-async def forget_workers(w: Writer, scope: Scope, lapsed: timedelta) -> int:
-    """Remove the rows of workers that were last heard of longer than ``lapsed`` ago."""
-    del scope
-    moment = await now(w)
-    return await w.run(delete(worker).where(worker.c.heartbeat_at < moment - lapsed))
-
-
-# --- the outbox: which tickets are still to be sent
-
-
-async def unsent(r: Reader, scope: Scope, *, again_after: timedelta, limit: int) -> Sequence[Row]:
-    """Return due jobs (id, epoch, queue) whose ticket was never confirmed, or so long ago that it may be lost."""
-    del scope
-    moment = await now(r)
-    stale = or_(job.c.published_at.is_(None), job.c.published_at < moment - again_after)
-    stmt = (
-        select(job.c.id, job.c.epoch, job.c.queue)
-        .where(job.c.state.in_(WAITING), job.c.run_at <= moment, stale)
-        .order_by(job.c.priority.desc(), job.c.run_at)
-        .limit(limit)
-    )
-    return await r.all(stmt)
-
-
-async def sent(w: Writer, scope: Scope, ids: Collection[str]) -> None:
-    """Note that the tickets of these jobs were confirmed."""
-    del scope
-    waiting = update(job).where(job.c.id.in_(ids), job.c.state.in_(WAITING))
-    await w.run(waiting.values(published_at=db_now(), publish_count=job.c.publish_count + 1))
-
-
-async def still_dead(r: Reader, scope: Scope, ids: Collection[str]) -> frozenset[str]:
-    """Return which of these jobs are dead letters."""
-    del scope
-    return frozenset(row["id"] for row in await r.all(select(job.c.id).where(job.c.id.in_(ids), job.c.state == "dead")))
-
-
-async def paused_queues(r: Reader, scope: Scope) -> frozenset[str]:
-    """Return the names of queues that are paused."""
-    del scope
-    return frozenset(row["name"] for row in await r.all(select(job_queue.c.name).where(job_queue.c.paused)))
-
-
-async def bounded_queues(r: Reader, scope: Scope) -> frozenset[str]:
-    """Return the names of queues with a bound on what runs at once."""
-    del scope
-    stmt = select(job_queue.c.name).where(job_queue.c.concurrency.is_not(None))
-    return frozenset(row["name"] for row in await r.all(stmt))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from tidemill.platform.db import Database
-from tidemill.platform.jobs import metrics, repository, repository_desk
+from tidemill.platform.jobs import metrics, repository_desk, repository_workers
 from tidemill.platform.jobs.heartbeat import is_gone, node
 from tidemill.platform.jobs.port import JobKind
 from tidemill.platform.jobs.rules import Pulse, after_crash
@@ -61,16 +61,16 @@ class Upkeep:
         """Give the jobs of dead workers back to their queues, or to the dead letters."""
         while True:
             async with self._db.read() as r:
-                seen = await repository.workers(r, SCOPE)
+                seen = await repository_workers.workers(r, SCOPE)
                 dead = [row["id"] for row in seen if row["node"] == self._node and is_gone(row["pid"])]
-                rows = await repository.orphans(
+                rows = await repository_workers.orphans(
                     r, SCOPE, lease_s=self._pulse.lease_s, dead=dead, alone=self._alone, limit=REAP_ROWS
                 )
             for row in rows:
                 kind = self._kinds.get(row["type"])
                 outcome = after_crash(row["crashes"] + 1, kind.max_crashes if kind else None)
                 async with self._db.write() as w:
-                    moved = await repository.give_back(w, SCOPE, row, outcome)
+                    moved = await repository_workers.give_back(w, SCOPE, row, outcome)
                 if moved:
                     metrics.orphaned.labels(row["type"]).inc()
                     self._returned(
@@ -84,7 +84,7 @@ class Upkeep:
     async def forget(self) -> None:
         """Remove ended jobs and workers past their time, a slice a transaction."""
         async with self._db.write() as w:
-            await repository.forget_workers(w, SCOPE, FORGET_WORKERS)
+            await repository_workers.forget_workers(w, SCOPE, FORGET_WORKERS)
         while True:
             async with self._db.write() as w:
                 removed = await repository_desk.forget(w, SCOPE, limit=REAP_ROWS)
