@@ -89,7 +89,7 @@ class Simulator:
             await route.work(exchange)
             return
         self._plan(exchange, face)
-        for fault in exchange.plan.values():
+        for fault in exchange.plan.values() if exchange.plan else ():
             self.stats.faults[fault.kind] += 1
             if fault.group == "refusal":
                 await self._refuse(exchange, face, fault)

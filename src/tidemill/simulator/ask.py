@@ -70,7 +70,10 @@ class Ask(Struct, frozen=True):
     @property
     def prompt(self) -> str:
         """The text of the last user turn, empty when there is none."""
-        return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
+        for turn in reversed(self.turns):
+            if turn.role == "user":
+                return turn.text
+        return ""
 
 
 class Reply(Struct, frozen=True):

@@ -32,6 +32,7 @@ _LINES: Mapping[str, re.Pattern[str]] = {
         "types": "实体类型|Entity types",
     }.items()
 }
+_NO_LINES: Mapping[str, str] = dict.fromkeys(_LINES, "")
 
 
 class Asked(Struct, frozen=True):
@@ -57,7 +58,8 @@ def read_asked(ask: Ask) -> Asked:
     prompt = ask.prompt
     task = _TASK.search(system) if system else None
     language = _LANGUAGE.search(system) if system else None
-    found = {key: _first(pattern, prompt) for key, pattern in _LINES.items()}
+    has_lines = ":" in prompt or "：" in prompt
+    found = {key: _first(pattern, prompt) for key, pattern in _LINES.items()} if has_lines else _NO_LINES
     material = _MATERIAL.findall(prompt) if "<material>" in prompt else None
     return Asked(
         task=task.group(1) if task else None,
@@ -77,6 +79,8 @@ def read_asked(ask: Ask) -> Asked:
 
 def script_of(text: str) -> Lang:
     """Return zh when at least a fifth of the letters are Chinese characters."""
+    if text.isascii():
+        return "en"
     letters = len(_LETTER.findall(text))
     return "zh" if letters and len(_CJK.findall(text)) / letters >= _CJK_SHARE_OF_ZH else "en"
 

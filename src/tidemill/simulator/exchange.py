@@ -26,6 +26,21 @@ _ENCODER = msgspec.json.Encoder()
 encode = _ENCODER.encode
 
 
+# Names of headers, and the values that are always the same, as bytes.
+_ENCODED: dict[str, bytes] = {}
+
+
+def keep_encoded(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return headers that never change, having made their bytes once for all answers."""
+    for text in (*headers, *headers.values()):
+        _encoded(text)
+    return headers
+
+
+def _encoded(text: str) -> bytes:
+    return _ENCODED.setdefault(text, text.encode("latin-1"))
+
+
 class ClientGone(Exception):
     """The client closed the connection before its answer was complete."""
 
@@ -41,6 +56,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_named",
         "_receive",
         "_send",
         "_transport",
@@ -67,7 +83,8 @@ class Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.route: str = self.path
-        self.headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._named: dict[bytes, bytes] = dict(self.headers)
         self.data = b""
         self.model = ""
         self.key = ""
@@ -83,8 +100,9 @@ class Exchange:
         self._transport: asyncio.Transport | None = extensions.get(TRANSPORT)
 
     def header(self, name: bytes) -> str:
-        """Return a request header's value, empty when absent; ``name`` in lower case."""
-        return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
+        """Return a request header's value, the last of several, empty when absent; ``name`` in lower case."""
+        value = self._named.get(name)
+        return value.decode("latin-1") if value else ""
 
     def query(self, name: str) -> str:
         """Return the first value of a query parameter, empty when absent."""
@@ -117,7 +135,11 @@ class Exchange:
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head of the answer."""
         self.status = status
-        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        encoded = _ENCODED
+        pairs = [
+            (encoded.get(name) or _encoded(name), encoded.get(value) or value.encode("latin-1"))
+            for name, value in headers.items()
+        ]
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
 
     async def write(self, data: bytes, *, more: bool = True) -> None:

@@ -62,6 +62,8 @@ def obey(ask: Ask) -> str | None:
         for rule in _RULES:
             if (answer := rule(prompt, ask)) is not None:
                 return answer
+    if len(ask.turns) == 1:
+        return None
     system = "\n".join(turn.text for turn in ask.turns if turn.role == "system")[:_READ_CHARS]
     return exactly(system) if system and _MAYBE.search(system) else None
 

@@ -110,6 +110,8 @@ def _options(app: Simulator) -> uvicorn.Config:
         app,
         http=_Protocol,
         lifespan="off",
+        date_header=False,
+        server_header=False,
         access_log=False,
         log_level="critical",
         timeout_graceful_shutdown=1,

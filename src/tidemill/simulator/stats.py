@@ -28,9 +28,9 @@ class Stats:
         self.max_in_flight: int = self.in_flight
         self.aborted: int = 0
         self.faults: Counter[str] = Counter()
-        self._routes: dict[str, Counter[str]] = {}
-        self._models: dict[str, Counter[str]] = {}
-        self._keys: dict[str, Counter[str]] = {}
+        self._routes: dict[str, dict[str, int]] = {}
+        self._models: dict[str, dict[str, int]] = {}
+        self._keys: dict[str, dict[str, int]] = {}
         self._aborts: deque[dict[str, Any]] = deque(maxlen=_MOST_ABORTS)
         self._last: deque[tuple[str, list[tuple[bytes, bytes]], bytes]] = deque(maxlen=self._keep)
 
@@ -46,9 +46,9 @@ class Stats:
         if not exchange.status:
             return
         status = str(exchange.status)
-        _named(self._routes, exchange.route)[status] += 1
-        _named(self._models, exchange.model)[status] += 1
-        _named(self._keys, exchange.key[-_KEY_SHOWN:])[status] += 1
+        _count(self._routes, exchange.route, status)
+        _count(self._models, exchange.model, status)
+        _count(self._keys, exchange.key[-_KEY_SHOWN:], status)
 
     def left(self, exchange: Exchange) -> None:
         """Note that the client went away before its answer was complete."""
@@ -88,10 +88,11 @@ class Stats:
         }
 
 
-def _named(counts: dict[str, Counter[str]], name: str) -> Counter[str]:
-    if name not in counts and len(counts) >= _MOST_NAMES:
-        name = OTHERS
-    return counts.setdefault(name, Counter())
+def _count(counts: dict[str, dict[str, int]], name: str, status: str) -> None:
+    by_status = counts.get(name)
+    if by_status is None:
+        by_status = counts.setdefault(name if len(counts) < _MOST_NAMES else OTHERS, {})
+    by_status[status] = by_status.get(status, 0) + 1
 
 
 def _readable_headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -69,11 +69,14 @@ class Stream:
         """Send an event with content; raises Ended when a fault ends the stream here."""
         if self._plan:
             await self._strike(frame, is_tool=is_tool)
-        if self._sent:
-            await self._exchange.pause(self._interval_s)
-        self._sent += 1
-        self._exchange.events = self._sent
-        await self.send(frame)
+        exchange = self._exchange
+        if self._interval_s and self._sent:
+            await exchange.pause(self._interval_s)
+        exchange.events = self._sent = self._sent + 1
+        if self._form:
+            await self._shaped(frame)
+        else:
+            await exchange.write(frame)
 
     async def finish(self, frame: bytes = b"") -> None:
         """Send the closing frame and end the answer; raises Ended when a fault was due after all content."""

@@ -5,7 +5,7 @@ Parts are drawn from wide lists and joined, so that hundreds of rows stay clear 
 
 import random
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import msgspec
@@ -26,8 +26,13 @@ class Voice:
 
     def __init__(self, lang: Lang, seed: str) -> None:
         self.lang: Lang = lang
-        self.dice = random.Random(seed)  # noqa: S311 - repeatable content, no secret
+        self._seed = seed
         self._words = word_lists(lang)
+
+    @cached_property
+    def dice(self) -> random.Random:
+        """The source of chance; seeding it is what costs most of a short answer."""
+        return random.Random(self._seed)  # noqa: S311 - repeatable content, no secret
 
     def pick(self, kind: str) -> str:
         """Draw one entry of a word list."""

@@ -18,6 +18,21 @@ _ROLES: Mapping[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
+_SHAPING = frozenset(
+    {
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "functions",
+        "function_call",
+        "response_format",
+        "stop",
+        "reasoning_effort",
+        "enable_thinking",
+        "thinking",
+        "chat_template_kwargs",
+    }
+)
 _FILES = frozenset({"image_url", "input_audio", "file"})
 
 
@@ -32,6 +47,9 @@ def read_chat(body: Mapping[str, Any], *, thinks: bool = False) -> Ask:
             turns[-1] = Turn("tool", f"{joined.text}\n{turn.text}", (), (), (*joined.results, *turn.results))
         else:
             turns.append(turn)
+    max_tokens, seed = body.get("max_completion_tokens") or body.get("max_tokens"), body.get("seed")
+    if _SHAPING.isdisjoint(body):  # the plain call, which a measurement makes by the thousand
+        return Ask(turns, thinks=thinks, max_tokens=max_tokens, seed=seed)
     choice, only = _choice(body)
     schema, schema_name, json_mode = _format(body)
     stop = body.get("stop")
@@ -45,9 +63,9 @@ def read_chat(body: Mapping[str, Any], *, thinks: bool = False) -> Ask:
         schema_name=schema_name,
         json_mode=json_mode,
         thinks=thinks or _thinks(body),
-        max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
+        max_tokens=max_tokens,
         stops=(stop,) if isinstance(stop, str) and stop else tuple(items(stop)),
-        seed=body.get("seed"),
+        seed=seed,
     )
 
 

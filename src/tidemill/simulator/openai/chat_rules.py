@@ -228,8 +228,10 @@ def check_chat(body: dict[str, Any], *, strict: bool, has_reasoning: bool) -> No
     except Problem as problem:
         raise broken_rule(problem) from None
     messages = cast("list[dict[str, Any]]", body["messages"])
-    _check_turns(messages)
-    _check_tools(body)
+    if len(messages) > 1 or messages[0]["role"] in {"assistant", "tool"}:
+        _check_turns(messages)
+    if "tools" in body or "tool_choice" in body or "parallel_tool_calls" in body:
+        _check_tools(body)
     if body.get("stream_options") is not None and body.get("stream") is not True:
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         raise bad(message, param="stream_options")
@@ -241,13 +243,11 @@ def check_chat(body: dict[str, Any], *, strict: bool, has_reasoning: bool) -> No
     if strict and body.get("max_tokens") is not None and REASONING_MODEL.match(body["model"]):
         message = "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
         raise bad(f"Unsupported parameter: {message}", param="max_tokens", code="unsupported_parameter")
-    _check_format(body, messages, strict=strict)
+    if "response_format" in body:
+        _check_format(body["response_format"], messages, strict=strict)
 
 
-def _check_format(body: dict[str, Any], messages: list[dict[str, Any]], *, strict: bool) -> None:
-    form = cast("dict[str, Any] | None", body.get("response_format"))
-    if form is None:
-        return
+def _check_format(form: dict[str, Any], messages: list[dict[str, Any]], *, strict: bool) -> None:
     if form["type"] == "json_object" and strict and not any("json" in str(m.get("content")).lower() for m in messages):
         message = (
             "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidemill.simulator.checks import Problem
+from tidemill.simulator.exchange import keep_encoded
 from tidemill.simulator.face import Refusal, Refused
 from tidemill.simulator.streams import event
 
@@ -16,6 +17,7 @@ _LIMITS: Mapping[str, str] = {
     "x-ratelimit-reset-requests": "6ms",
     "x-ratelimit-reset-tokens": "30ms",
 }
+_USUAL = keep_encoded({"openai-processing-ms": "5", "openai-version": "2020-10-01", **_LIMITS})
 
 # Word of the fault: status, message, type, code.
 _ERRORS: Mapping[str, tuple[int, str, str, str | None]] = {
@@ -102,4 +104,4 @@ def broken_rule(problem: Problem) -> Refused:
 
 def usual_headers(request_id: str) -> dict[str, str]:
     """Return the headers that come with every answer."""
-    return {"x-request-id": request_id, "openai-processing-ms": "5", "openai-version": "2020-10-01", **_LIMITS}
+    return {"x-request-id": request_id, **_USUAL}
