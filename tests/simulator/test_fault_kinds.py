@@ -286,3 +286,13 @@ async def test_a_prompt_can_order_a_fault_through_any_gateway(simulated: Served,
     for protocol in PROTOCOLS:
         got = await _ask(http, simulated, _request(protocol, "hi [simulate 503:retry=2] there"))
         assert got.status == 503
+
+
+async def test_hundreds_of_slow_streams_run_at_once(start: Start) -> None:
+    served = await start(SimulatorConfig(chunk_interval_s=0.1))
+    count = 400
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        answers = await asyncio.gather(*(_ask(http, served, _request("openai")) for _ in range(count)))
+    assert all(answer.text.endswith("[DONE]\n\n") for answer in answers)
+    assert served.app.stats.max_in_flight == count
+    assert served.app.stats.in_flight == 0
