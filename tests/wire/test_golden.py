@@ -12,13 +12,12 @@ import msgspec
 import pytest
 
 from tests.wire.frames import chat_stream, message_stream, payloads
-from tidemill.wire.anthropic.codec import AnthropicMessages
 from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.codec import Codec, Reply, Target, reply_to
-from tidemill.wire.openai.codec import OpenAIChat
+from tidemill.wire.codecs import codec_of, spoken
 
 FOLDER = Path(__file__).parent / "golden"
-CODECS: dict[str, Codec] = {"openai_chat": OpenAIChat(), "anthropic": AnthropicMessages()}
+CODECS: dict[str, Codec] = {str(dialect): codec_of(dialect) for dialect in spoken()}
 
 
 def golden(kind: str) -> Any:
@@ -31,9 +30,15 @@ def reply_of(case: Any) -> Reply:
     return msgspec.convert({"id": "r1", "model": "public", "created": 7, **case.get("reply", {})}, Reply)
 
 
+def bytes_of(dialect: Dialect, events: list[Any]) -> bytes:
+    if dialect in {Dialect.OPENAI_CHAT, Dialect.GEMINI}:
+        return chat_stream(events, done=dialect == Dialect.OPENAI_CHAT)
+    return message_stream(events)
+
+
 def written_stream(case: Any, size: int) -> list[Any]:
     source, client = CODECS[case["from"]], CODECS[case["to"]]
-    given = (chat_stream if source.dialect == Dialect.OPENAI_CHAT else message_stream)(case["given"])
+    given = bytes_of(source.dialect, case["given"])
     decoder, encoder = source.stream_decoder(), client.stream_encoder(reply_of(case))
     out = b"".join(encoder.encode(decoder.feed(given[at : at + size])) for at in range(0, len(given), size))
     return payloads(out + encoder.encode(decoder.close()))

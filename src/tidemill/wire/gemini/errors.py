@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from tidemill.wire.canonical_fault import Fault, Kind, kind_of_status, retry_after_s
-from tidemill.wire.canonical_json import MALFORMED, fields_of, string_in
+from tidemill.wire.canonical_json import MALFORMED, fields_of
 from tidemill.wire.openai.errors import fault_of
 from tidemill.wire.openai_errors import read_complaint
 from tidemill.wire.sse import event_of
@@ -79,13 +79,12 @@ def read_fault(body: bytes, status: int | None = None) -> Fault:
         error = {}
     message = _KEY.sub("***", fault.message)
     kind = _kind(error, fault.kind, message)
-    code = string_in(error, "status")
     return msgspec.structs.replace(
         fault,
         kind=kind,
         message=message,
         status=fault.status if status is None else status,
-        code=fault.code if code is UNSET else code,
+        code=next(iter(sorted(_reasons(error))), UNSET),  # the status said in words is the kind already
         retry_after_s=_retry_delay_s(error),
     )
 
@@ -152,9 +151,8 @@ def error_body(fault: Fault, status: int | None = None, request_id: str = "") ->
         details.append({"@type": f"{_TYPES}RetryInfo", "retryDelay": f"{math.ceil(fault.retry_after_s)}s"})
     if request_id:
         details.append({"@type": f"{_TYPES}RequestInfo", "requestId": request_id})
-    return msgspec.json.encode(
-        _EnvelopeOut(_ErrorOut(code if status is None else status, fault.message, word, details))
-    )
+    error = _ErrorOut(code if status is None else status, fault.message, word, details or ())
+    return msgspec.json.encode(_EnvelopeOut(error))
 
 
 def error_frame(fault: Fault) -> bytes:

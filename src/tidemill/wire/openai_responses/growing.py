@@ -15,8 +15,8 @@ from tidemill.wire.openai_responses.items_out import call_fields
 from tidemill.wire.openai_responses.reasoning import (
     call_seal_fields,
     encrypted_content,
+    own_item_id,
     reasoning_fields,
-    shown_item_id,
 )
 
 Fields = dict[str, Any]
@@ -179,7 +179,7 @@ class ReasoningItem(GrowingItem):
     def __init__(self, index: int, spare_id: str, part: GrowingPart) -> None:
         opened = part.opened
         own_id: str | UnsetType = opened.item_id if isinstance(opened, Opened) else UNSET
-        super().__init__(index, shown_item_id(Reasoning("", item_id=own_id), f"rs_{spare_id}"))
+        super().__init__(index, own_item_id(Reasoning("", item_id=own_id)) or f"rs_{spare_id}")
         self._own_id = own_id
         self.may_grow = own_id is not UNSET
         self._summaries: list[str] = []
@@ -289,8 +289,7 @@ class CallItem(GrowingItem):
                 told.append((b"response.custom_tool_call_input.delta", part.where + b',"delta":' + whole))
             told.append((b"response.custom_tool_call_input.done", part.where + b',"input":' + whole))
             return told
-        name = b',"name":%b,"arguments":' % encode(self._call.name)
-        return [(b"response.function_call_arguments.done", part.where + name + whole)]
+        return [(b"response.function_call_arguments.done", part.where + b',"arguments":' + whole)]
 
     def _complete(self) -> ToolCall:
         call, signed = self._call, self._part.signed

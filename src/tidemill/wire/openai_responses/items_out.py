@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from tidemill.wire.canonical import Request
@@ -47,6 +48,10 @@ class ItemWriter:
         self._request = request
         self._target = target
         self._own = request.dialect == Dialect.OPENAI_RESPONSES
+        # Only their calls tell which results are of free-text tools, for other dialects' results do not.
+        self._custom = {
+            part.id for turn in request.turns for part in turn.parts if isinstance(part, ToolCall) and part.custom
+        }
         self._written = 0
         self.dropped_marks = False
         self.sends_sealed = False
@@ -81,7 +86,7 @@ class ItemWriter:
             yield self.message(role, rest)
 
     def _result(self, part: ToolResult) -> Fields:
-        kind = "custom_tool_call_output" if part.custom else "function_call_output"
+        kind = "custom_tool_call_output" if part.custom or part.call_id in self._custom else "function_call_output"
         texts = [inner for inner in part.parts if isinstance(inner, Text)]
         plain = len(texts) == len(part.parts) and (len(texts) < 2 or self._target.flat_text)  # noqa: PLR2004 - several
         output: str | list[Fields] = "\n".join(text.text for text in texts)
@@ -175,19 +180,23 @@ class ItemWriter:
 
     def _thought(self, parts: list[Thought]) -> Iterator[Item]:
         """Yield thinking that this upstream made, or that it wants to see whoever made it."""
-        self._written += 1
         last = parts[-1]
-        spare_id = f"rs_{self._written}"
         sealed = isinstance(last, Redacted) or last.sealed is not UNSET
         if sealed and last.issuer == OPENAI:
             self.sends_sealed = True
-            yield item_fields(parts, spare_id)
+            # What other dialects say of it can only be its summary: OpenAI shows nothing else.
+            yield item_fields(parts if self._own else [_summed_up(part) for part in parts], None)
         elif not sealed and self._own and last.item_id is not UNSET and last.issuer in {UNSET, OPENAI}:
-            yield item_fields(parts, spare_id)
+            yield item_fields(parts, None)
         elif self._target.history != "none":
             text = [part.text for part in parts if isinstance(part, Reasoning) and part.text]
             if text:
-                yield reasoning_fields(spare_id, [], text, None)
+                self._written += 1
+                yield reasoning_fields(f"rs_{self._written}", [], text, None)
+
+
+def _summed_up(part: Thought) -> Thought:
+    return msgspec.structs.replace(part, summary=True) if isinstance(part, Reasoning) else part
 
 
 def _own_id(call: ToolCall) -> str | None:

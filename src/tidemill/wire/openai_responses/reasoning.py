@@ -82,13 +82,12 @@ def call_seal_fields(call: ToolCall, signature: str, issuer: Issuer, item_id: st
     return reasoning_fields(item_id, [], [], write_seal(Seal(issuer, signature, call=call.id)))
 
 
-def reasoning_fields(item_id: str, summaries: Sequence[str], thoughts: Sequence[str], sealed: str | None) -> Fields:
-    """Return a reasoning item."""
-    fields: Fields = {
-        "id": item_id,
-        "type": "reasoning",
-        "summary": [{"type": "summary_text", "text": text} for text in summaries],
-    }
+def reasoning_fields(
+    item_id: str | None, summaries: Sequence[str], thoughts: Sequence[str], sealed: str | None
+) -> Fields:
+    """Return a reasoning item; OpenAI takes its own back without an id, but not with one that it did not give."""
+    fields: Fields = {} if item_id is None else {"id": item_id}
+    fields |= {"type": "reasoning", "summary": [{"type": "summary_text", "text": text} for text in summaries]}
     if thoughts:
         fields["content"] = [{"type": "reasoning_text", "text": text} for text in thoughts]
     if sealed is not None:
@@ -96,18 +95,18 @@ def reasoning_fields(item_id: str, summaries: Sequence[str], thoughts: Sequence[
     return fields
 
 
-def item_fields(parts: Sequence[Thought], spare_id: str) -> Fields:
+def item_fields(parts: Sequence[Thought], spare_id: str | None) -> Fields:
     """Return the item of parts that join."""
     last = parts[-1]
     told = [part for part in parts if isinstance(part, Reasoning) and part.text]
     return reasoning_fields(
-        shown_item_id(last, spare_id),
+        own_item_id(last) or spare_id,
         [part.text for part in told if part.summary],
         [part.text for part in told if not part.summary],
         encrypted_content(last),
     )
 
 
-def shown_item_id(part: Thought, spare_id: str) -> str:
-    """Return the id of a part's item: the upstream's own where it looks like OpenAI's."""
-    return part.item_id if part.item_id is not UNSET and part.item_id.startswith("rs_") else spare_id
+def own_item_id(part: Thought) -> str | None:
+    """Return the id of a part's item if it looks like OpenAI's."""
+    return part.item_id if part.item_id is not UNSET and part.item_id.startswith("rs_") else None

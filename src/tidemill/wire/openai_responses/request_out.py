@@ -50,7 +50,7 @@ class _Writer:
         self._thinking()
         self._unknown()
         self._rest()
-        return Encoded(encode(fields), tuple(self._dropped))
+        return Encoded(encode(self._fields), tuple(self._dropped))
 
     def _talk(self) -> None:
         request = self._request
