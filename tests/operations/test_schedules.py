@@ -41,6 +41,19 @@ async def test_a_schedule_is_made_with_its_next_five_firings(desk: Desk, serve: 
     assert (entry.actor_id, entry.object_id) == (7, made["id"])
 
 
+async def test_firings_are_told_before_there_is_a_schedule(serve: Serve) -> None:
+    async with serve(ANN) as client:
+        asked = {"cron": "0 3 * * *", "timezone": "Asia/Shanghai"}
+        told = (await client.get("/api/v1/schedule-firings", params=asked)).json()["next"]
+        made = await ok(client, "POST", MINE, {**NIGHTLY, "timezone": "Asia/Shanghai"}, status=201)
+        assert told == made["next"]
+        once = await ok(client, "GET", "/api/v1/schedule-firings?run_at=2050-01-01T08:00:00%2B08:00")
+        assert [moment(at) for at in once["next"]] == [datetime(2050, 1, 1, tzinfo=UTC)]
+        refused = await client.get("/api/v1/schedule-firings", params={"cron": "61 * * * *"})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "cron"), refused.text
+        assert (await client.get("/api/v1/schedule-firings")).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("change", "field", "word"),
     [
@@ -181,7 +194,7 @@ async def test_an_administrator_schedules_for_a_user(desk: Desk, serve: Serve) -
 async def test_a_schedule_fires_by_itself_and_says_which_job_it_made(desk: Desk, serve: Serve) -> None:
     async with serve(ANN) as client:
         made = await ok(client, "POST", MINE, {**NIGHTLY, "cron": "* * * * *"}, status=201)
-        with clock.shifted(60):
+        with clock.shifted((moment(made["next_run_at"]) - clock.now()).total_seconds() + 1):
             assert await Scheduler(desk.db, desk.engine).tick() == 1
             seen = await ok(client, "GET", f"{MINE}/{made['id']}")
         [job] = (await ok(client, "GET", "/api/v1/jobs"))["items"]
