@@ -254,6 +254,7 @@ part_jobs() {
   send 200 POST $queue/pause
   start="{\"file_id\":$FILE,\"task_type\":\"qa_pairs\",\"model\":\"$MODEL\",\"sample_limit\":1}"
   mine="\"type\":\"datagen.start\",\"payload\":$start,\"cron\":\"0 3 * * *\",\"timezone\":\"Asia/Shanghai\""
+  get 200 "/api/v1/schedule-firings?cron=0%203%20*%20*%20*&timezone=Asia/Shanghai"
   for base in /api/v1/schedules /api/v1/admin/schedules; do
     if [ $base = /api/v1/schedules ]; then
       send 201 POST $base "{\"name\":\"smoke-$RUN\",$mine}"

@@ -1838,6 +1838,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedule-firings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListFirings
+         * @description Tell the next five firings that a schedule of this timing would have; refused as the schedule would be.
+         */
+        get: operations["listFirings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/schedules": {
         parameters: {
             query?: never;
@@ -2555,6 +2575,10 @@ export interface components {
             filename?: string | null;
             id?: number | null;
             message: string;
+        };
+        /** Firings */
+        Firings: {
+            next: string[];
         };
         /** GeneratedRow */
         GeneratedRow: {
@@ -7585,6 +7609,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LocalModelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listFirings: {
+        parameters: {
+            query?: {
+                /** @description Five fields, in `timezone`. */
+                cron?: string | null;
+                /** @description Once, at this moment; with a zone. */
+                run_at?: string | null;
+                /** @description An IANA name. */
+                timezone?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firings"];
                 };
             };
             /** @description Bad request syntax or unsupported method */

@@ -69,3 +69,9 @@ class ScheduleFired(Struct, frozen=True):
 
     schedule_id: str
     job_id: str
+
+
+class Firings(Struct, frozen=True):
+    """The next moments at which a timing fires, at most five."""
+
+    next: list[datetime]

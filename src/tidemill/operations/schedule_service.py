@@ -117,6 +117,15 @@ class ScheduleService:
             raise ScheduleNotFound(schedule_id=schedule_id)
         return row
 
+    async def coming(self, cron: str | None, run_at: datetime | None, timezone: str) -> list[datetime]:
+        """Return the next five firings that a schedule of this timing would have. Raises ScheduleRefused."""
+        timing = Timing(cron=cron, timezone=timezone, run_at=run_at)
+        async with self._db.read() as r:
+            at = await repository.now(r)
+        if faults := _timing_faults(timing, at):
+            raise ScheduleRefused(faults)
+        return timing.coming(at, views.NEXT)
+
     # Changing.
 
     async def create(self, actor: Actor, wish: ScheduleWish, lang: Lang) -> ScheduleView:
