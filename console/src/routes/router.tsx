@@ -120,6 +120,17 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import("@/features/keys/keys-page"), "KeysPage"),
 });
 
+const jobs = createRoute({
+  getParentRoute: () => app,
+  path: "/jobs",
+  component: lazyRouteComponent(() => import("@/features/jobs/jobs-page"), "JobsPage"),
+});
+const schedules = createRoute({
+  getParentRoute: () => app,
+  path: "/schedules",
+  component: lazyRouteComponent(() => import("@/features/schedules/schedules-page"), "SchedulesPage"),
+});
+
 const tree = root.addChildren([
   signInRoute,
   registerRoute,
@@ -136,6 +147,8 @@ const tree = root.addChildren([
     channels,
     localModels,
     keys,
+    jobs,
+    schedules,
   ]),
 ]);
 

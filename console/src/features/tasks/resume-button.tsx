@@ -6,10 +6,10 @@ import { isApiError } from "@/api/errors";
 import { resumeTask, type TaskStatus } from "@/api/tasks";
 import { formatCredits } from "@/shared/format";
 import { useWrite } from "@/shared/mutation";
+import { NumberField } from "@/shared/start-form/number-field";
+import { typedNumber } from "@/shared/start-form/start-form";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
-import { NumberField } from "./number-field";
-import { typedNumber } from "./start-form";
 
 export function ResumeButton({ task }: { task: TaskStatus }) {
   const { t } = useTranslation();

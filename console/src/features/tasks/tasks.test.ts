@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Numbered, ProgressEvent } from "@/api/progress";
 import type { TaskStatus } from "@/api/tasks";
-import { DEFAULTS, toRequest, totalRows } from "./start-form";
+import { DEFAULTS, toRequest, totalRows } from "@/shared/start-form/start-form";
 import { NOTHING_YET, ROWS_KEPT, reduceLive } from "./task-progress";
 import { merge } from "./use-live-task";
 

@@ -54,6 +54,9 @@ export default {
     channels: "Channels",
     localModels: "Local models",
     keys: "Keys",
+    jobs: "Jobs",
+    myJobs: "My jobs",
+    schedules: "Schedules",
     group: { use: "Use", make: "Make", run: "Run", govern: "Govern" },
   },
   top: {

@@ -54,6 +54,9 @@ export default {
     channels: "渠道",
     localModels: "本地模型",
     keys: "密钥",
+    jobs: "作业",
+    myJobs: "我的作业",
+    schedules: "定时任务",
     group: { use: "使用", make: "生产", run: "运行", govern: "治理" },
   },
   top: {

@@ -67,6 +67,19 @@ export function totalRows(form: StartForm, fileRows: number | undefined): TotalR
   return { rows, rounds, variants, total: rows * rounds * variants };
 }
 
+/** Numbers are typed as text; each by the name the server has for it. */
+const NUMBERS = [
+  ["rounds", "data_rounds"],
+  ["variants", "variants_per_sample"],
+  ["sampleLimit", "sample_limit"],
+  ["minScore", "min_score"],
+  ["maxRetries", "max_retries"],
+  ["maxConcurrent", "max_concurrent"],
+  ["batchSize", "batch_size"],
+  ["budget", "budget"],
+  ["seed", "seed"],
+] as const;
+
 /** The request. Empty fields are left out, so that the server's defaults hold. */
 export function toRequest(form: StartForm): StartTask {
   const request: StartTask = {
@@ -79,20 +92,46 @@ export function toRequest(form: StartForm): StartTask {
   if (form.directions.length > 0) request.directions = form.directions;
   if (form.specialPrompt.trim() !== "") request.special_prompt = form.specialPrompt.trim();
   if (form.evaluator !== "") request.evaluator_model = form.evaluator;
-  const numbers = {
-    data_rounds: form.rounds,
-    variants_per_sample: form.variants,
-    sample_limit: form.sampleLimit,
-    min_score: form.minScore,
-    max_retries: form.maxRetries,
-    max_concurrent: form.maxConcurrent,
-    batch_size: form.batchSize,
-    budget: form.budget,
-    seed: form.seed,
-  } as const;
-  for (const [field, text] of Object.entries(numbers) as [keyof typeof numbers, string][]) {
-    const value = typedNumber(text);
-    if (value !== undefined) request[field] = value;
+  for (const [field, name] of NUMBERS) {
+    const value = typedNumber(form[field]);
+    if (value !== undefined) request[name] = value;
   }
   return request;
+}
+
+/** The form that sends this request, or null where the form cannot say all of it. Absent fields stay empty. */
+export function fromRequest(request: Record<string, unknown>): StartForm | null {
+  const { file_id, task_type, model, models, directions, special_prompt, evaluator_model, dedup, language } = request;
+  const text = (value: unknown) => (typeof value === "string" || typeof value === "number" ? String(value) : "");
+  const list = (value: unknown) =>
+    Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
+  const form: StartForm = {
+    fileId: text(file_id),
+    taskType: text(task_type),
+    models: typeof model === "string" && model !== "" ? [model, ...list(models)] : list(models),
+    directions: list(directions),
+    specialPrompt: text(special_prompt),
+    evaluator: text(evaluator_model),
+    dedup: dedup === "off" || dedup === "near" ? dedup : "exact",
+    language: language === "zh" || language === "en" ? language : "auto",
+    rounds: "",
+    variants: "",
+    sampleLimit: "",
+    minScore: "",
+    maxRetries: "",
+    maxConcurrent: "",
+    batchSize: "",
+    budget: "",
+    seed: "",
+  };
+  for (const [field, name] of NUMBERS) form[field] = text(request[name]);
+  const sent: Record<string, unknown> = { ...toRequest(form) };
+  const same = Object.entries(request).every(
+    ([name, value]) =>
+      value === null ||
+      JSON.stringify(sent[name]) === JSON.stringify(value) ||
+      (Array.isArray(value) && value.length === 0) ||
+      value === "",
+  );
+  return same ? form : null;
 }
