@@ -29,6 +29,7 @@ from tidemill.platform.telemetry import request_id
 
 # Markers of dead letters are looked through once for all that was replayed meanwhile.
 SETTLE_S = 2.0
+SETTLE_AGAIN_S = 600.0
 
 __all__ = ["CANCEL_BELL", "JOBS_BELL", "QUEUES_BELL", "JobEngine"]
 
@@ -169,6 +170,8 @@ class JobEngine:
         self._upkeep.start(self._loops)
         if self.transport.remote:
             self._loops.spawn("jobs.relay", steadily("jobs.relay", self._outbox.relay, RELAY_S))
+            # What was replayed while the broker was away.
+            self._loops.spawn("jobs.settle", steadily("jobs.settle", self._settle, SETTLE_AGAIN_S))
 
     async def drain(self, timeout_s: float) -> None:
         """Claim no more, tell the running handlers, and hand back what has not ended after ``timeout_s``."""
