@@ -20,7 +20,7 @@ from tidemill.kernel.errors import BadInput, Unavailable
 from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import configure_logs, get_logger
-from tidemill.server.entry import Entry
+from tidemill.server.entry import App, Entry
 from tidemill.server.live.bounds import MAX_FRAME_BYTES, PING_S
 from tidemill.server.lock import ServerLock, WorkerLock
 
@@ -123,7 +123,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     """Answer for being alive from the first moment, and for everything else once the parts have started."""
     entry, owner = Entry(), TaskOwner()
     starting = owner.spawn("server.start", _started(settings))
-    server = _Server(_config(entry, settings), on_exit=starting.cancel)
+    server = _Server(listening_config(entry, settings), on_exit=starting.cancel)
     serving = owner.spawn("server.serve", server.serve(sockets=[listener]))
     await asyncio.wait([starting])
     if starting.cancelled() or starting.exception() is not None:
@@ -175,7 +175,8 @@ def _build(settings: Settings) -> "Runtime":
     return Runtime(settings)
 
 
-def _config(entry: Entry, settings: Settings) -> uvicorn.Config:
+def listening_config(entry: App, settings: Settings) -> uvicorn.Config:
+    """Return how ``entry`` is served to the network."""
     return uvicorn.Config(
         entry,
         http="httptools",
