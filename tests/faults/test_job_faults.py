@@ -152,7 +152,7 @@ async def test_a_wire_to_the_broker_that_carries_nothing(
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresServer]:
     """Give a PostgreSQL server that the test may kill."""
-    with running_postgres() as server:
+    with running_postgres(mortal=True) as server:
         yield server
 
 
