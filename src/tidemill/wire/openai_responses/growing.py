@@ -81,11 +81,12 @@ class GrowingItem:
 
     may_grow = False
 
-    def __init__(self, index: int, item_id: str) -> None:
+    def __init__(self, index: int, item_id: str, spare_id: str, taken: set[str]) -> None:
         self.index = index
-        self.id = item_id
+        self.id = spare_id if item_id in taken else item_id  # no upstream may name two items alike
+        taken.add(self.id)
         self.open_parts = 0
-        self._stand = b'"item_id":%b,"output_index":%d' % (encode(item_id), index)
+        self._stand = b'"item_id":%b,"output_index":%d' % (encode(self.id), index)
 
     def takes(self, part: GrowingPart) -> bool:
         """Tell whether ``part`` joins this item."""
@@ -118,8 +119,8 @@ class MessageItem(GrowingItem):
 
     may_grow = True
 
-    def __init__(self, index: int, spare_id: str) -> None:
-        super().__init__(index, f"msg_{spare_id}")
+    def __init__(self, index: int, spare_id: str, taken: set[str]) -> None:
+        super().__init__(index, f"msg_{spare_id}", spare_id, taken)
         self._content: list[Fields] = []
 
     def takes(self, part: GrowingPart) -> bool:
@@ -176,10 +177,11 @@ def _content(part: GrowingPart, text: str) -> Fields:
 class ReasoningItem(GrowingItem):
     """Thinking: parts of one item of the upstream's stay in one."""
 
-    def __init__(self, index: int, spare_id: str, part: GrowingPart) -> None:
+    def __init__(self, index: int, spare_id: str, taken: set[str], part: GrowingPart) -> None:
         opened = part.opened
         own_id: str | UnsetType = opened.item_id if isinstance(opened, Opened) else UNSET
-        super().__init__(index, own_item_id(Reasoning("", item_id=own_id)) or f"rs_{spare_id}")
+        shown = own_item_id(Reasoning("", item_id=own_id)) or f"rs_{spare_id}"
+        super().__init__(index, shown, f"rs_{spare_id}", taken)
         self._own_id = own_id
         self.may_grow = own_id is not UNSET
         self._summaries: list[str] = []
@@ -250,13 +252,16 @@ def _thought(part: GrowingPart, text: str) -> Reasoning:
 class CallItem(GrowingItem):
     """A call of a tool."""
 
-    def __init__(self, index: int, spare_id: str, part: GrowingPart) -> None:
+    def __init__(self, index: int, spare_id: str, taken: set[str], part: GrowingPart) -> None:
         opened = part.opened
         if not isinstance(opened, ToolOpened):
             raise TypeError(opened)
         custom = opened.custom or part.held
-        self._call = ToolCall(opened.id, opened.name, "", custom, item_id=opened.item_id)
-        super().__init__(index, call_item_id(self._call, spare_id))
+        call_id = f"{opened.id}_{index}" if opened.id in taken else opened.id
+        taken.add(call_id)
+        self._call = ToolCall(call_id, opened.name, "", custom, item_id=opened.item_id)
+        spare = call_item_id(ToolCall("", "", "", custom), spare_id)
+        super().__init__(index, call_item_id(self._call, spare_id), spare, taken)
         self._part = part
 
     def begun(self) -> Fields:

@@ -57,6 +57,7 @@ class ResponseStreamEncoder:
         self._sequence = 0
         self._parts: dict[int, GrowingPart] = {}
         self._items = 0
+        self._ids: set[str] = set()
         self._open: list[GrowingItem] = []
         self._current: GrowingItem | None = None  # what a part of its kind joins
         self._done: dict[int, bytes] = {}
@@ -117,11 +118,11 @@ class ResponseStreamEncoder:
         spare_id = f"{self._reply.id}_{index}"
         item: GrowingItem
         if part.kind == "call":
-            item = CallItem(index, spare_id, part)
+            item = CallItem(index, spare_id, self._ids, part)
         elif part.kind == "reasoning":
-            item = ReasoningItem(index, spare_id, part)
+            item = ReasoningItem(index, spare_id, self._ids, part)
         else:
-            item = MessageItem(index, spare_id)
+            item = MessageItem(index, spare_id, self._ids)
         self._current = item
         self._open.append(item)
         self._send(b"response.output_item.added", b'"output_index":%d,"item":%b' % (index, encode(item.begun())), out)
