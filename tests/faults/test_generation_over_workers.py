@@ -6,7 +6,6 @@ with it, and the task ends with every item stored once and everything shown stil
 
 import asyncio
 import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -157,7 +156,9 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     before = status()["current"]
     kept = listed(server, token, task_id)
     assert before < TOTAL
-    os.kill(victim["pid"], signal.SIGKILL)
+    (dead,) = [worker for worker in works.workers if worker.pid == victim["pid"]]
+    (survivor,) = [worker for worker in works.workers if worker is not dead]
+    dead.kill()
     killed_s = time.monotonic()
 
     def taken_over() -> bool:
@@ -184,8 +185,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     # The watcher began with the task and never went: it has seen each row.
     assert {row["id"] for row in watcher.rows} == rows.keys()
     assert works.ask("SELECT 1 FROM task_chunk UNION ALL SELECT 1 FROM task_crew") == []
-    calls = sum(one["done"] for one in end["services"])
-    record_property("calls_counted", calls)
-    (survivor,) = [worker for worker in works.workers if worker.pid != victim["pid"]]
+    # Each run adds its calls once a second: what the dead one had made since is not in the services' figures.
+    assert TOTAL * 0.9 <= sum(one["done"] for one in end["services"]) <= TOTAL + SLOTS
     assert survivor.stop() == 0
     assert server.stop() == 0
