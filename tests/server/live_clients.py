@@ -79,7 +79,8 @@ async def talking(
 async def signed_in(server: Server, token: str) -> AsyncGenerator[Talk]:
     """Open a WebSocket and take its greeting."""
     async with talking(server, token) as talk:
-        assert (await talk.hear())["type"] == "ready"
+        first = await talk.hear()
+        assert first["type"] == "ready", first
         yield talk
 
 

@@ -81,7 +81,8 @@ class UsageNews:
         async with self._db.read() as r:
             rows = await repository.totals_of(r, _SCOPE, users, midnight)
         for row in rows:
-            totals = {name: row[name] for name in UsageToday.__struct_fields__[2:]}
+            # PostgreSQL sums large integers to decimals.
+            totals = {name: int(row[name]) for name in UsageToday.__struct_fields__[2:]}
             payload = _encode(UsageToday(row["user_id"], midnight.date(), **totals))
             for topic in (EVERYBODYS, topic_of(row["user_id"])):
                 await self._events.publish(topic, payload, key=str(row["user_id"]))
