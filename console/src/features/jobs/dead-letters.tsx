@@ -153,7 +153,7 @@ function Bar({
       <Button small icon={discardIcon} disabled={noText} onClick={() => onAll("discard")} data-testid="discard-all">
         {t("jobs.act.discardAll")}
       </Button>
-      <span className="min-w-0 flex-1 text-faint text-xs">
+      <span className="min-w-0 flex-1 basis-64 text-faint text-xs">
         {noText ? t("jobs.batch.noText") : t("jobs.dead.sentence")}
       </span>
     </div>

@@ -36,14 +36,14 @@ export interface GridProps {
 }
 
 const COLUMNS = cx(
-  "grid-cols-[8rem_minmax(0,1fr)_6.5rem]",
+  "grid-cols-[7.5rem_minmax(0,1fr)_7.5rem]",
   "md:grid-cols-[8.5rem_minmax(11rem,1.2fr)_minmax(8rem,1fr)_minmax(9rem,1.4fr)_7rem]",
-  "xl:grid-cols-[8.5rem_minmax(13rem,1.2fr)_minmax(9rem,1fr)_minmax(12rem,1.6fr)_6rem_5rem_5.5rem_8rem]",
+  "xl:grid-cols-[8.5rem_minmax(13rem,1fr)_minmax(9.5rem,0.7fr)_minmax(12rem,2.2fr)_6rem_4rem_5.5rem_8rem]",
 );
 const COLUMNS_WITH_PICK = cx(
-  "grid-cols-[2.25rem_8rem_minmax(0,1fr)_6.5rem]",
+  "grid-cols-[2.25rem_7rem_minmax(0,1fr)_7.5rem]",
   "md:grid-cols-[2.25rem_8.5rem_minmax(11rem,1.2fr)_minmax(8rem,1fr)_minmax(9rem,1.4fr)_7rem]",
-  "xl:grid-cols-[2.25rem_8.5rem_minmax(13rem,1.2fr)_minmax(9rem,1fr)_minmax(12rem,1.6fr)_6rem_5rem_5.5rem_8rem]",
+  "xl:grid-cols-[2.25rem_8.5rem_minmax(13rem,1fr)_minmax(9.5rem,0.7fr)_minmax(12rem,2.2fr)_6rem_4rem_5.5rem_8rem]",
 );
 const CELL = "min-w-0 truncate px-2";
 
@@ -153,7 +153,7 @@ export function JobGrid({ jobs, users, hasMore, loadMore, onOpen, picked, onPick
       onKeyDown={onKeyDown}
       data-testid="job-grid"
       className="scroll-thin relative overflow-y-auto text-sm -outline-offset-2"
-      style={{ height: `clamp(14rem, ${(total + 1) * ROW_PX + 1}px, min(62dvh, 46rem))` }}
+      style={{ height: `clamp(14rem, ${(total + 1) * ROW_PX}px, min(62dvh, 46rem))` }}
     >
       <div
         role="row"
@@ -243,7 +243,7 @@ function Row({ job, place, topPx, columns, users, active, picked, onPick, onPres
       data-status={job.status}
       onClick={onPress}
       className={cx(
-        "absolute inset-x-0 grid cursor-pointer items-center border-b",
+        "absolute inset-x-0 grid cursor-pointer items-center border-b last:border-b-0",
         columns,
         picked ? "bg-selected" : "hover:bg-hover",
         active && "shadow-[inset_2px_0_0_var(--focus)]",
@@ -266,7 +266,7 @@ function Row({ job, place, topPx, columns, users, active, picked, onPick, onPres
         <JobBadge status={job.status} stopping={job.cancel_requested} />
       </span>
       <span role="gridcell" tabIndex={-1} className={CELL} title={`${job.type} ${job.id}`}>
-        {job.type} <span className="font-mono text-faint text-xs">{shortJobId(job.id)}</span>
+        {job.type} <span className="font-mono text-faint text-xs max-sm:hidden">{shortJobId(job.id)}</span>
       </span>
       <span role="gridcell" tabIndex={-1} className={cx(CELL, "max-md:hidden")}>
         <JobProgress job={job} />

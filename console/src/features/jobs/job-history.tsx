@@ -103,13 +103,14 @@ export function Attempts({ attempts }: { attempts: readonly Attempt[] }) {
         <caption className="sr-only">{t("jobs.attempts")}</caption>
         <thead>
           <tr className="text-faint text-xs">
-            <th scope="col" className="h-7 px-2 text-right font-medium">
-              {t("jobs.attempt")}
+            <th scope="col" className="h-7 w-8 px-2 text-right font-medium">
+              <span aria-hidden>#</span>
+              <span className="sr-only">{t("jobs.attempt")}</span>
             </th>
             <th scope="col" className="px-2 text-left font-medium">
               {t("jobs.started")}
             </th>
-            <th scope="col" className="px-2 text-right font-medium">
+            <th scope="col" className="whitespace-nowrap px-2 text-right font-medium">
               {t("jobs.ran")}
             </th>
             <th scope="col" className="px-2 text-left font-medium">

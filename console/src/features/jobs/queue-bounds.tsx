@@ -105,11 +105,7 @@ export function QueueBounds({ queue, onClose }: { queue: Queue; onClose: () => v
         {BOUNDS.map((bound) => (
           <Field
             key={bound}
-            label={
-              bound === "max_per_user"
-                ? `${t("jobs.queues.maxLength")}, ${t("jobs.queues.maxPerUser")}`
-                : t(`jobs.queues.${WORDS[bound]}`)
-            }
+            label={t(`jobs.queues.${WORDS[bound]}`)}
             hint={t(`jobs.queues.${WORDS[bound]}Hint`)}
             error={problem(bound)}
           >

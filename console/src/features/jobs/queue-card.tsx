@@ -82,9 +82,7 @@ export function QueueCard({ queue, rates, onEdit }: { queue: Queue; rates: reado
         <Bound label={t("jobs.queues.maxLength")} value={waits} limit={queue.max_length} />
         <Bound label={t("jobs.queues.concurrency")} value={queue.running} limit={queue.concurrency} />
         <div className="min-w-0">
-          <p className="text-faint text-xs">
-            {t("jobs.queues.maxLength")}, {t("jobs.queues.maxPerUser")}
-          </p>
+          <p className="text-faint text-xs">{t("jobs.queues.maxPerUser")}</p>
           <p className="tnum">{formatNumber(queue.max_per_user)}</p>
         </div>
       </div>

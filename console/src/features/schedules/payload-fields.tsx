@@ -42,7 +42,7 @@ export function PayloadFields({
       <legend className="sr-only">{t("schedules.form.what")}</legend>
       <div className="flex flex-wrap items-center gap-x-5 gap-y-1">
         <span aria-hidden className="font-medium text-sm">
-          {t("schedules.form.what")}: {form.type === START ? t("schedules.types.start") : form.type}
+          {t("schedules.form.whatOf", { what: form.type === START ? t("schedules.types.start") : form.type })}
         </span>
         {form.type === START ? (
           <span className="ml-auto flex gap-4">

@@ -109,7 +109,7 @@ function useColumns(all: boolean): Column<Schedule>[] {
     from: "lg",
     text: (schedule) => schedule.user_id,
     cell: (schedule) => (
-      <span className="tnum text-soft">
+      <span className="tnum whitespace-nowrap text-soft">
         {schedule.user_id === null ? t("schedules.system") : `#${schedule.user_id}`}
       </span>
     ),
@@ -163,11 +163,9 @@ function useColumns(all: boolean): Column<Schedule>[] {
         ) : (
           <span className="block" data-testid="schedule-next">
             <span className="block whitespace-nowrap">{formatRelative(schedule.next_run_at)}</span>
-            <span className="tnum block text-faint text-xs">
-              {t("schedules.inZone", {
-                when: zoned(schedule.next_run_at, schedule.timezone),
-                zone: schedule.timezone,
-              })}
+            <span className="tnum block text-faint text-xs sm:whitespace-nowrap">
+              {zoned(schedule.next_run_at, schedule.timezone)}
+              <span className="max-sm:hidden">{t("schedules.inZone", { zone: schedule.timezone })}</span>
             </span>
           </span>
         ),

@@ -161,9 +161,9 @@ function Firings({
       {!moments || moments.length === 0 ? (
         <p className="text-soft text-sm">{t("schedules.form.firingsNone")}</p>
       ) : (
-        <ol className="tnum text-sm leading-5" data-testid="schedule-firings">
+        <ol className="tnum grid grid-cols-[max-content_1fr] gap-x-4 text-sm leading-5" data-testid="schedule-firings">
           {moments.map((moment) => (
-            <li key={moment} className="flex flex-wrap gap-x-3">
+            <li key={moment} className="contents">
               <span>{zoned(moment, timezone)}</span>
               <span className="text-faint">{formatRelative(moment)}</span>
             </li>

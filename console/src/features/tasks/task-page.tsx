@@ -1,11 +1,12 @@
 /** One task, live: how far, how fast, through which services, and what just came out. */
 import { Link, useNavigate } from "@tanstack/react-router";
-import { ChevronLeft, ClipboardCheck, ScrollText, Square, Trash2 } from "lucide-react";
+import { ChevronLeft, ClipboardCheck, Layers, ScrollText, Square, Trash2 } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { deleteTask, PAUSES_FOR_OWNER, stopTask, type TaskStatus } from "@/api/tasks";
 import { useConfirm } from "@/shared/confirm";
 import { CopyButton } from "@/shared/copy";
 import { formatCredits, formatDuration, formatNumber } from "@/shared/format";
+import { useMe } from "@/shared/me";
 import { useWrite } from "@/shared/mutation";
 import { PageHead } from "@/shared/page-head";
 import { pretty } from "@/shared/row-text";
@@ -83,6 +84,7 @@ function Actions({ task }: { task: TaskStatus }) {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const confirm = useConfirm();
+  const me = useMe();
   const refresh = [["tasks"]];
   const stop = useWrite({ run: () => stopTask(task.task_id), refresh, done: t("tasks.stopped") });
   const remove = useWrite({
@@ -109,6 +111,17 @@ function Actions({ task }: { task: TaskStatus }) {
         onClick={() => void askRemoval()}
         data-testid="task-delete"
       />
+      {me.is_admin ? (
+        <Link
+          to="/jobs"
+          search={{ tab: "jobs", q: task.task_id }}
+          className={buttonClass("plain")}
+          data-testid="task-jobs"
+        >
+          <Layers aria-hidden className={ICON} />
+          {t("jobs.toJobs")}
+        </Link>
+      ) : null}
       <Link to="/reports/$taskId" params={{ taskId: task.task_id }} className={buttonClass("plain")}>
         <ScrollText aria-hidden className={ICON} />
         {t("tasks.toReport")}

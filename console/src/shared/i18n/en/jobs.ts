@@ -194,7 +194,7 @@ export default {
     ticketsNone: "The database itself carries tickets, or the broker cannot say.",
     bounds: "Bounds",
     maxLength: "Jobs that may wait",
-    maxPerUser: "of one user",
+    maxPerUser: "Jobs of one user that may wait",
     concurrency: "Runs at once",
     noBound: "no bound",
     types: "Job types",

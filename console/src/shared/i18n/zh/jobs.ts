@@ -184,7 +184,7 @@ export default {
     ticketsNone: "票据由数据库传递，或消息代理无法给出数量。",
     bounds: "上限",
     maxLength: "可等待的作业",
-    maxPerUser: "单个用户",
+    maxPerUser: "单个用户可等待的作业",
     concurrency: "同时运行",
     noBound: "不限",
     types: "作业类型",
