@@ -27,6 +27,7 @@ from tidemill.relay.service import ChannelService
 from tidemill.relay.switchboard import Switchboard
 from tidemill.relay.sync import Sync
 from tidemill.relay.upstreams.aiohttp_client import AiohttpUpstreams
+from tidemill.relay.upstreams.media import MediaFetcher
 from tidemill.relay.vault import Vault
 
 _BOOT = SystemScope(SystemReason.BOOT)
@@ -74,7 +75,10 @@ class RelayContext:
         )
         self.watch = Watch(heartbeat_s=settings.heartbeat_s, tick_s=tick_s)
         patience = Patience(settings.first_token_timeout_s, settings.idle_timeout_s, settings.max_answer_bytes)
-        self.pipeline = Pipeline(Ground(self.board, self.callers, self._upstreams, meter, self.watch, patience, leases))
+        self._media = MediaFetcher()
+        self.pipeline = Pipeline(
+            Ground(self.board, self.callers, self._upstreams, meter, self.watch, patience, leases, self._media)
+        )
         self.relay = Relay(self.pipeline, self.board, self._tasks, max_wait_s=settings.max_wait_s)
         house = House(
             db=db,
@@ -146,3 +150,4 @@ class RelayContext:
             figures.channels.boards.remove(self.board)
         await self._tasks.cancel()
         await self._upstreams.close()
+        await self._media.close()

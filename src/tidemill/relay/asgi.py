@@ -1,14 +1,12 @@
-"""OpenAI's routes as a raw ASGI application: bytes in, bytes out, no framework between.
+"""The routes of every protocol as a raw ASGI application: bytes in, bytes out, no framework between.
 
-``/v1/chat/completions``, ``/v1/embeddings``, ``/v1/models`` and ``/v1/models/{id}``, each with or without a final
-slash. Every answer carries ``x-request-id``; errors come in OpenAI's envelope.
+``doors`` says what is served; each address is taken with or without a final slash. Every answer carries
+``x-request-id`` (Anthropic's also ``request-id``); errors come in the envelope of the client's protocol.
 """
 
 import asyncio
-import math
 from functools import partial
 from typing import cast
-from urllib.parse import unquote
 
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import Forbidden, MethodNotAllowed, NotFound, TidemillError
@@ -16,14 +14,10 @@ from tidemill.kernel.lang import Lang, from_accept_language
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
 from tidemill.relay.callers import Callers
-from tidemill.relay.errors import (
-    BodyTooSlow,
-    ClientGone,
-    ModelNotAllowed,
-    ModelNotFound,
-    UpstreamFailed,
-    UpstreamRefused,
-)
+from tidemill.relay.cards import list_of, one
+from tidemill.relay.doors import Door, dialect_of, door_of
+from tidemill.relay.errors import BodyTooSlow, ClientGone, ModelNotAllowed, ModelNotFound
+from tidemill.relay.faults import refusal
 from tidemill.relay.pipeline.asgi_sink import AsgiSink, Receive, Scope, Send
 from tidemill.relay.pipeline.ask import Ask, Caller, Headers, Kind
 from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read_all, request_id_of
@@ -31,18 +25,14 @@ from tidemill.relay.pipeline.run import Pipeline
 from tidemill.relay.pipeline.watch import Watch, Watched
 from tidemill.relay.ports import NO_LIMITS, CallerLimits, Identify, LimitsOf
 from tidemill.relay.switchboard import Switchboard
+from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.openai_chat import wants_usage
-from tidemill.wire.openai_errors import envelope
-from tidemill.wire.openai_models import ModelCard, encode_card, encode_list
+from tidemill.wire.openai_models import ModelCard
 
 _log = get_logger("tidemill.relay")
 
-_CALLS: dict[str, Kind] = {"/v1/chat/completions": "chat", "/v1/embeddings": "embeddings"}
-_MODELS = "/v1/models"
 _JSON = (b"content-type", b"application/json")
 _SCOPE = "relay"
-# The SDKs look for these codes; everything else keeps its own.
-_CODES = {401: "invalid_api_key"}
 
 
 def no_limits(actor: Actor) -> CallerLimits:
@@ -52,7 +42,7 @@ def no_limits(actor: Actor) -> CallerLimits:
 
 
 class RelayApp:
-    """Answers ``/v1``.
+    """Answers ``/v1`` and ``/v1beta``.
 
     ``wait_s``: how long a call waits for a slot. ``max_body_bytes`` and ``body_timeout_s`` bound what a client may
     send, and how slowly. ``started_at``: the ``created`` of every model, Unix seconds.
@@ -89,51 +79,53 @@ class RelayApp:
         """Answer one request."""
         headers = cast("Headers", scope["headers"])
         request_id = request_id_of(scope, headers)
-        sink = AsgiSink(receive, send, self._tasks, [(b"x-request-id", request_id.encode())])
+        path: str = scope["path"].rstrip("/")
+        door = door_of(path, scope.get("query_string", b""), headers)
+        dialect = dialect_of(path, headers) if door is None else door.dialect
+        always = [(b"x-request-id", request_id.encode())]
+        if dialect is Dialect.ANTHROPIC:
+            always.append((b"request-id", request_id.encode()))
+        sink = AsgiSink(receive, send, self._tasks, always)
         watched = self._watch.add()
         try:
-            await self._answer(scope, request_id, sink, receive, watched)
+            await self._answer(scope, door, request_id, sink, receive, watched)
         except ClientGone:
             return  # nobody is there to be told; the record of the call says so
         except TidemillError as error:
-            await self._refuse(scope, headers, error, sink)
+            await self._refuse(dialect, door, headers, request_id, error, sink)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not sink.hung_up or task is None or task.uncancel() > 0:
                 raise
         except Exception:
-            _log.exception("relay.failed", path=scope["path"], request_id=request_id)
+            _log.exception("relay.failed", path=path, request_id=request_id)
             if sink.started:
                 raise
-            await self._refuse(scope, headers, TidemillError(), sink)
+            await self._refuse(dialect, door, headers, request_id, TidemillError(), sink)
         finally:
             self._watch.remove(watched)
             sink.close()
 
-    async def _answer(self, scope: Scope, request_id: str, sink: AsgiSink, receive: Receive, watched: Watched) -> None:
+    async def _answer(
+        self, scope: Scope, door: Door | None, request_id: str, sink: AsgiSink, receive: Receive, watched: Watched
+    ) -> None:
+        if door is None:
+            raise NotFound(f"there is no route {scope['path']}")
         headers = cast("Headers", scope["headers"])
-        path: str = scope["path"].rstrip("/")
-        kind = _CALLS.get(path)
-        self._check_method(scope["method"], path, kind)
+        self._check_method(scope["method"], scope["path"], door)
         actor = self._caller(scope)
-        if kind is None:
-            await self._models(path, actor, sink)
+        if door.kind is None:
+            await self._models(door, actor, sink)
             return
         data = await self._body(headers, receive, watched)
-        ask = self._ask(kind, headers, request_id, actor, data)
+        ask = self._ask(door, door.kind, headers, request_id, actor, data)
         if ask.caller.limits.rpm:
             sink.late_headers = partial(self._callers.headers, ask.caller.turn, ask.caller.limits)
         await self._pipeline.run(ask, sink, watched)
 
-    def _check_method(self, method: str, path: str, kind: Kind | None) -> None:
-        if kind is not None:
-            wanted = "POST"
-        elif path == _MODELS or path.startswith(f"{_MODELS}/"):
-            wanted = "GET"
-        else:
-            raise NotFound(f"there is no route {path}")
-        if method != wanted and not (method == "HEAD" and wanted == "GET"):
-            raise MethodNotAllowed(f"{path} takes {wanted}")
+    def _check_method(self, method: str, path: str, door: Door) -> None:
+        if method != door.method and not (method == "HEAD" and door.method == "GET"):
+            raise MethodNotAllowed(f"{path} takes {door.method}")
 
     def _caller(self, scope: Scope) -> Actor:
         found = self._identify(scope)
@@ -155,33 +147,37 @@ class RelayApp:
         finally:
             watched.at_ease()
 
-    def _ask(self, kind: Kind, headers: Headers, request_id: str, actor: Actor, data: bytes) -> Ask:
-        body, model, stream = open_body(data, kind)
-        if actor.models is not None and model not in actor.models:
-            raise ModelNotAllowed(model=model)
+    def _ask(self, door: Door, kind: Kind, headers: Headers, request_id: str, actor: Actor, data: bytes) -> Ask:
+        content_type = header(headers, b"content-type")
+        opened = open_body(data, door, b"" if content_type is None else content_type)
+        if actor.models is not None and opened.model not in actor.models:
+            raise ModelNotAllowed(model=opened.model)
         return Ask(
             kind=kind,
-            model=model,
-            body=body,
+            dialect=door.dialect,
+            endpoint=door.endpoint,
+            content_type=opened.form,
+            model=opened.model,
+            body=opened.body,
             raw=data,
             caller=Caller(actor.user_id, actor.key_id, self._limits_of(actor)),
             request_id=request_id,
-            stream=stream,
-            keeps_usage=stream and wants_usage(body),
+            stream=opened.stream,
+            sse=door.sse,
+            keeps_usage=opened.stream and wants_usage(opened.body),
             forwarded=forwarded_of(headers),
             wait_s=self._wait_s,
             lang=_lang(headers),
         )
 
-    async def _models(self, path: str, actor: Actor, sink: AsgiSink) -> None:
+    async def _models(self, door: Door, actor: Actor, sink: AsgiSink) -> None:
         names = [name for name in self._board.snapshot.callable_names() if _allowed(actor, name)]
-        wanted = unquote(path.removeprefix(_MODELS).removeprefix("/"))
-        if not wanted:
-            body = encode_list([self._card(name) for name in names])
-        elif wanted in names:
-            body = encode_card(self._card(wanted))
+        if not door.model:
+            body = list_of(door.dialect, [self._card(name) for name in names])
+        elif door.model in names:
+            body = one(door.dialect, self._card(door.model))
         else:
-            raise ModelNotFound(model=wanted)
+            raise ModelNotFound(model=door.model)
         await sink.start(200, [_JSON, (b"content-length", b"%d" % len(body))])
         await sink.end(body)
 
@@ -190,26 +186,20 @@ class RelayApp:
         owner = tiers[0][0].provider if tiers else "tidemill"
         return ModelCard(name, self._started_at, owner)
 
-    async def _refuse(self, scope: Scope, headers: Headers, error: TidemillError, sink: AsgiSink) -> None:
-        status = error.answer_status if isinstance(error, UpstreamFailed) else error.status
-        message = _message(error, _lang(headers))
-        body = envelope(status, message, code=_code(error, status), param=_param(error))
-        answer: Headers = [_JSON, (b"content-length", b"%d" % len(body))]
-        if error.retry_after_s is not None:
-            answer.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))))
-            answer.append((b"retry-after-ms", b"%d" % max(1, math.ceil(error.retry_after_s * 1000))))
-        if status == 401:  # noqa: PLR2004 - the one status with a challenge
-            answer.append((b"www-authenticate", b"Bearer"))
-        if isinstance(error, MethodNotAllowed):
-            answer.append((b"allow", b"POST" if scope["path"].rstrip("/") in _CALLS else b"GET, HEAD"))
+    async def _refuse(
+        self,
+        dialect: Dialect,
+        door: Door | None,
+        headers: Headers,
+        request_id: str,
+        error: TidemillError,
+        sink: AsgiSink,
+    ) -> None:
+        status, answer, body = refusal(dialect, error, _lang(headers), request_id)
+        if isinstance(error, MethodNotAllowed) and door is not None:
+            answer.append((b"allow", b"POST" if door.method == "POST" else b"GET, HEAD"))
         await sink.start(status, answer)
         await sink.end(body)
-
-
-def _message(error: TidemillError, lang: Lang) -> str:
-    if isinstance(error, UpstreamRefused):
-        return error.detail  # the service's own words say best what is wrong with the request
-    return f"{error.message(lang)} ({error.detail})" if error.detail else error.message(lang)
 
 
 def _allowed(actor: Actor, model: str) -> bool:
@@ -219,15 +209,3 @@ def _allowed(actor: Actor, model: str) -> bool:
 def _lang(headers: Headers) -> Lang:
     accepted = header(headers, b"accept-language")
     return from_accept_language(None if accepted is None else accepted.decode("latin-1"), "en")
-
-
-def _code(error: TidemillError, status: int) -> str:
-    if isinstance(error, UpstreamFailed) and error.upstream_code:
-        return error.upstream_code
-    return _CODES.get(status, error.code)
-
-
-def _param(error: TidemillError) -> str | None:
-    if isinstance(error, UpstreamFailed):
-        return error.param
-    return error.fields[0].field if error.fields else None

@@ -11,7 +11,8 @@ from tidemill.platform.db import Row
 from tidemill.platform.http import check_address
 from tidemill.relay.channel_state import P50, P95, ChannelState
 from tidemill.relay.contracts import ChannelChange, ChannelKeyView, ChannelView, ChannelWish, Models
-from tidemill.relay.snapshot import Channel, root_of
+from tidemill.relay.providers import provider_of
+from tidemill.relay.snapshot import Channel
 
 MAX_NAME = 200
 MAX_MODELS = 2000
@@ -100,7 +101,7 @@ def channel_of(row: Row, keys: Sequence[str], *, default_max_concurrent: int | N
         id=row["id"],
         name=row["name"],
         provider=row["provider"],
-        root=root_of(row["base_url"]),
+        root=provider_of(row["provider"]).root_of(row["base_url"]),
         models=row["models"],
         keys=tuple(keys),
         priority=row["priority"],

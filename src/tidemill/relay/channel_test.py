@@ -1,5 +1,8 @@
 """Try one channel with the smallest call there is, whether or not it takes traffic."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import msgspec
 from msgspec import Raw
 
@@ -16,6 +19,7 @@ from tidemill.relay.pipeline.run import Ground, Pipeline
 from tidemill.relay.pipeline.sinks import CollectingSink
 from tidemill.relay.pipeline.watch import Watch
 from tidemill.relay.ports import LocalLeases, Meter
+from tidemill.relay.providers import Scene
 from tidemill.relay.snapshot import Channel, build
 from tidemill.relay.switchboard import Switchboard
 from tidemill.relay.upstreams.port import Upstreams
@@ -56,15 +60,21 @@ def _since(began: float) -> float:
     return round((clock.monotonic() - began) * 1000, 1)
 
 
+# The smallest call of each scene that a channel may be tried with, the first that its provider serves.
+_CALLS: Sequence[tuple[Scene, str, Mapping[str, Any]]] = (
+    ("chat", "/chat/completions", {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}),
+    ("embeddings", "/embeddings", {"input": ["ping"]}),
+    ("rerank", "/rerank", {"query": "ping", "documents": ["ping", "pong"]}),
+)
+
+
 def _ask(channel: Channel, model: str, user_id: int) -> Ask:
+    scene, endpoint, fields = next(call for call in _CALLS if channel.serves(call[0]))
     return Ask(
-        kind="chat",
+        kind=scene,
+        endpoint=endpoint,
         model=model,
-        body={
-            "model": Raw(msgspec.json.encode(model)),
-            "messages": Raw(b'[{"role":"user","content":"ping"}]'),
-            "max_tokens": Raw(b"1"),
-        },
+        body={name: Raw(msgspec.json.encode(value)) for name, value in {"model": model, **fields}.items()},
         caller=Caller(user_id),
         request_id=uuid7(),
         surface="channel-test",

@@ -2,8 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from tidemill.kernel.errors import TidemillError
+from tidemill.kernel.errors import BadInput, FieldProblem, TidemillError
 
+_OVERLOADED = frozenset({503, 529})
 FailureKind = Literal["transport", "timeout", "server", "rate", "auth", "client"]
 
 
@@ -83,8 +84,13 @@ class UpstreamFailed(RelayError):
 
     @property
     def answer_status(self) -> int:
-        """What a caller of the model's own protocol is answered."""
-        return self.status
+        """What a caller of the model's own protocol is answered: overload as such, to be tried again later."""
+        return 503 if self.overloaded else self.status
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the service said that it has too much to do for anybody."""
+        return self.kind == "server" and self.upstream_status in _OVERLOADED
 
 
 class UpstreamTimedOut(UpstreamFailed):
@@ -125,6 +131,22 @@ class UpstreamRefused(UpstreamFailed):
     def answer_status(self) -> int:
         """Repeat the model service's own status."""
         return self.upstream_status or self.status
+
+
+class RequestUnreadable(BadInput):
+    """The request is none of its protocol, or asks for what the channel's protocol cannot express."""
+
+    @classmethod
+    def because(cls, message: str, param: str | None = None) -> "RequestUnreadable":
+        """Say what is wrong, and with which field where that is known."""
+        return cls(message, fields=[FieldProblem(param, message)] if param else ())
+
+
+class SceneNotServed(ModelNotFound):
+    """The model has channels, but none of their providers serves this kind of call."""
+
+    zh = "模型 {model} 的渠道不支持此类调用（{scene}）；请换用支持它的模型。"
+    en = "No channel of the model {model} serves calls of this kind ({scene}). Use a model that does."
 
 
 class BodyTooSlow(RelayError):

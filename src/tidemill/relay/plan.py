@@ -8,27 +8,41 @@ import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from tidemill.relay.channel_state import ChannelState
+from tidemill.relay.providers import Scene
 from tidemill.relay.snapshot import Snapshot, Tier
 
 States = Mapping[int, ChannelState]
 
 
 def candidates(
-    snapshot: Snapshot, states: States, model: str, *, pinned: int | None, excluded: Collection[int]
+    snapshot: Snapshot,
+    states: States,
+    model: str,
+    *,
+    pinned: int | None,
+    excluded: Collection[int],
+    scene: Scene | None = None,
 ) -> list[list[ChannelState]]:
-    """Return who could serve ``model``, by tier; empty when nobody carries it.
+    """Return who could serve ``model``, by tier; empty when nobody carries it. ``scene`` None: whatever they serve.
 
     A ``pinned`` channel is the only candidate, whatever its weight, if it carries the model.
     """
     if pinned is not None:
         channel = snapshot.channels.get(pinned)
-        return [[states[pinned]]] if channel is not None and model in channel.models else []
-    return [tier for tier in _states_of(snapshot.tiers.get(model, ()), states, excluded) if tier]
+        fits = channel is not None and model in channel.models and (scene is None or channel.serves(scene))
+        return [[states[pinned]]] if fits else []
+    return [tier for tier in _states_of(snapshot.tiers.get(model, ()), states, excluded, scene) if tier]
 
 
-def _states_of(tiers: Sequence[Tier], states: States, excluded: Collection[int]) -> Iterator[list[ChannelState]]:
+def _states_of(
+    tiers: Sequence[Tier], states: States, excluded: Collection[int], scene: Scene | None
+) -> Iterator[list[ChannelState]]:
     for tier in tiers:
-        yield [states[channel.id] for channel in tier if channel.id not in excluded]
+        yield [
+            states[channel.id]
+            for channel in tier
+            if channel.id not in excluded and (scene is None or channel.serves(scene))
+        ]
 
 
 def choose(

@@ -6,6 +6,8 @@ A client's fault never counts against a channel: one caller's bad requests must 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from msgspec import UNSET
+
 from tidemill.kernel import clock
 from tidemill.relay.errors import (
     FailureKind,
@@ -14,6 +16,7 @@ from tidemill.relay.errors import (
     UpstreamRefused,
     UpstreamTimedOut,
 )
+from tidemill.wire.canonical_fault import Fault, Kind
 from tidemill.wire.openai_errors import UpstreamComplaint
 
 # A longer pause asked for by an upstream is kept, but not believed beyond this.
@@ -24,6 +27,16 @@ _TIMEOUTS = frozenset({408, 504, 524})
 _BUSY = 429
 _CLIENT = range(400, 500)
 _BROKE_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "credit_balance_exhausted"})
+
+_UNAUTHORISED, _UNAVAILABLE = 401, 503
+# The code by which OpenAI's clients know that the talk must be shortened.
+TOO_LONG = "context_length_exceeded"
+_STATUS_OF_KIND: Mapping[Kind, int] = {
+    Kind.BAD_REQUEST: 400,
+    Kind.CONTEXT_LENGTH: 400,
+    Kind.NOT_FOUND: 404,
+    Kind.TOO_LARGE: 413,
+}
 
 _SAFE_TO_RETRY: frozenset[FailureKind] = frozenset({"transport", "timeout", "server", "rate", "auth"})
 _COUNTED: frozenset[FailureKind] = frozenset({"transport", "timeout", "server", "auth"})
@@ -61,6 +74,30 @@ def failure_of(status: int, complaint: UpstreamComplaint, headers: Mapping[str, 
             )
         case _:
             return UpstreamFailed(detail, kind=kind, upstream_status=status, retry_after_s=wait_s)
+
+
+def failure_of_fault(fault: Fault, status: int | None = None) -> UpstreamFailed:
+    """Turn what a codec read of an upstream's error into ours; ``status`` None: it came behind a 200."""
+    said = status if status is not None else fault.status or None
+    wait_s = None if fault.retry_after_s is UNSET else _bounded(fault.retry_after_s)
+    match fault.kind:
+        case Kind.KEY | Kind.FORBIDDEN | Kind.NO_MONEY:
+            return failure_of(_UNAUTHORISED, UpstreamComplaint(""), {})
+        case Kind.RATE:
+            return UpstreamBusy(fault.message, upstream_status=said, retry_after_s=wait_s)
+        case Kind.TIMEOUT:
+            return UpstreamTimedOut(fault.message, upstream_status=said, retry_after_s=wait_s)
+        case Kind.OVERLOADED:
+            return UpstreamFailed(fault.message, upstream_status=said or _UNAVAILABLE, retry_after_s=wait_s)
+        case Kind.UPSTREAM:
+            return UpstreamFailed(fault.message, upstream_status=said, retry_after_s=wait_s)
+        case _:
+            return UpstreamRefused(
+                fault.message,
+                upstream_status=said if said is not None and said in _CLIENT else _STATUS_OF_KIND[fault.kind],
+                upstream_code=TOO_LONG if fault.kind is Kind.CONTEXT_LENGTH else fault.code or None,
+                param=fault.param or None,
+            )
 
 
 def is_safe_to_retry(failure: UpstreamFailed) -> bool:

@@ -1,22 +1,19 @@
 """The channels as the relay sees them: immutable, made whole, swapped whole."""
 
-import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Raw, Struct, field
 
 from tidemill.relay.contracts import ModelView
-
-_VERSION_AT_END = re.compile(r"/v\d+\w*$")
-_ENDPOINTS = ("/chat/completions", "/embeddings", "/models")
+from tidemill.relay.providers import OPENAI, Provider, Scene, provider_of
 
 
 class Channel(Struct, frozen=True, kw_only=True):
     """One way to a model service.
 
-    ``root`` is the address up to and including ``/v1``. ``models``: public name → name at the service. ``defaults``
-    are request fields used where a client set none. ``max_concurrent`` and ``rpm`` None: no bound.
+    ``root`` is the address that the protocol's paths are appended to. ``models``: public name → name at the service.
+    ``defaults`` are request fields used where a client set none. ``max_concurrent`` and ``rpm`` None: no bound.
     """
 
     id: int
@@ -34,6 +31,15 @@ class Channel(Struct, frozen=True, kw_only=True):
     forward_trace: bool = True
     is_local: bool = False
     config_id: int | None = None
+
+    @property
+    def preset(self) -> Provider:
+        """What is known of the provider."""
+        return provider_of(self.provider)
+
+    def serves(self, scene: Scene) -> bool:
+        """Tell whether the provider serves this kind of call."""
+        return scene in self.preset.scenes
 
     @property
     def is_vllm(self) -> bool:
@@ -87,11 +93,8 @@ def _tiers(channels: Sequence[Channel]) -> tuple[Tier, ...]:
 
 
 def root_of(address: str) -> str:
-    """Return the address that endpoints are appended to: with a version at its end, ``/v1`` unless it has one."""
-    root = address.strip().rstrip("/")
-    for endpoint in _ENDPOINTS:
-        root = root.removesuffix(endpoint)
-    return root if _VERSION_AT_END.search(root) else f"{root}/v1"
+    """Return the address that OpenAI's endpoints are appended to: ``/v1`` at its end unless it has a version."""
+    return OPENAI.root_of(address)
 
 
 def local_channel_id(model: str) -> int:

@@ -14,11 +14,12 @@ from tidemill.kernel import clock
 from tidemill.relay.breaker import Breaker
 from tidemill.relay.channel_state import ChannelState, Verdict
 from tidemill.relay.contracts import ServiceView
-from tidemill.relay.errors import ModelNotFound, NoChannelAvailable, RateLimited, UpstreamFailed
+from tidemill.relay.errors import ModelNotFound, NoChannelAvailable, RateLimited, SceneNotServed, UpstreamFailed
 from tidemill.relay.plan import all_broken_s, candidates, choose, next_change_s
-from tidemill.relay.snapshot import EMPTY, Snapshot
+from tidemill.relay.providers import Scene
+from tidemill.relay.snapshot import EMPTY, Channel, Snapshot
 
-Seat = tuple[str, int | None]  # the model, and the channel it is pinned to
+Seat = tuple[str, Scene, int | None]  # the model, the kind of call, and the channel it is pinned to
 Tiers = list[list[ChannelState]]
 
 
@@ -30,6 +31,7 @@ class Wish(Struct, frozen=True):
     wait_s: float
     pinned: int | None = None
     excluded: Collection[int] = ()
+    scene: Scene = "chat"
 
 
 class _Waiter:
@@ -77,8 +79,8 @@ class Switchboard:
         self._waiting = 0
         self.snapshot: Snapshot = EMPTY
         self.states: dict[int, ChannelState] = {}
-        # The states of each model's tiers, made with every snapshot, so that a call only looks them up.
-        self._tiers: dict[str, Tiers] = {}
+        # The states of each model's tiers by kind of call, made once a snapshot, so that a call only looks them up.
+        self._tiers: dict[tuple[str, Scene], Tiers] = {}
 
     @property
     def waiting(self) -> int:
@@ -93,7 +95,7 @@ class Switchboard:
             known = self.states.get(identifier)
             if known is None:
                 states[identifier] = ChannelState(channel, self._make_breaker())
-            elif (known.channel.root, known.channel.keys) != (channel.root, channel.keys):
+            elif not _same_service(known.channel, channel):
                 # Another service under an old name: its failures are not this one's; calls under way keep the old.
                 states[identifier] = ChannelState(channel, self._make_breaker())
                 dropped.append(identifier)
@@ -102,7 +104,7 @@ class Switchboard:
                 states[identifier] = known
         dropped.extend(self.states.keys() - states.keys())
         self.states, self.snapshot = states, snapshot
-        self._tiers = {model: candidates(snapshot, states, model, pinned=None, excluded=()) for model in snapshot.tiers}
+        self._tiers = {}
         for seat in list(self._rooms):
             self._serve(seat)
         return dropped
@@ -120,7 +122,7 @@ class Switchboard:
         """
         now = clock.monotonic()
         tiers = self._candidates(wish)
-        seat = (wish.model, wish.pinned)
+        seat = (wish.model, wish.scene, wish.pinned)
         if seat not in self._rooms:  # nobody is before us
             state = choose(tiers, now)
             if state is not None:
@@ -130,13 +132,33 @@ class Switchboard:
 
     def _candidates(self, wish: Wish) -> Tiers:
         if wish.pinned is None and not wish.excluded:
-            tiers = self._tiers.get(wish.model, [])
+            tiers = self._tiers.get((wish.model, wish.scene)) or self._remembered(wish)
         else:
-            tiers = candidates(self.snapshot, self.states, wish.model, pinned=wish.pinned, excluded=wish.excluded)
-        if not tiers:
-            if wish.excluded and wish.model in self.snapshot.tiers:
-                raise NoChannelAvailable(model=wish.model, retry_after_s=1.0)
+            tiers = self._looked_up(wish)
+        if tiers:
+            return tiers
+        if wish.model not in self.snapshot.tiers:
             raise ModelNotFound(model=wish.model)
+        if wish.excluded:
+            raise NoChannelAvailable(model=wish.model, retry_after_s=1.0)
+        if wish.pinned is not None:
+            raise ModelNotFound(model=wish.model)
+        raise SceneNotServed(model=wish.model, scene=wish.scene)
+
+    def _looked_up(self, wish: Wish) -> Tiers:
+        return candidates(
+            self.snapshot,
+            self.states,
+            wish.model,
+            pinned=wish.pinned,
+            excluded=wish.excluded,
+            scene=wish.scene,
+        )
+
+    def _remembered(self, wish: Wish) -> Tiers:
+        tiers = self._looked_up(wish)
+        if tiers:  # names that nobody carries are without number
+            self._tiers[wish.model, wish.scene] = tiers
         return tiers
 
     async def _wait(self, wish: Wish, seat: Seat, tiers: Tiers, now: float) -> ChannelState:
@@ -249,14 +271,12 @@ class Switchboard:
             return
         first = next(iter(room.callers.values()))[0]
         pause_s = next_change_s(
-            candidates(
-                self.snapshot,
-                self.states,
-                first.wish.model,
-                pinned=first.wish.pinned,
-                excluded=first.wish.excluded,
-            ),
+            self._looked_up(first.wish),
             now,
         )
         if pause_s is not None:
             room.timer = asyncio.get_running_loop().call_later(max(pause_s, 0.01), self._serve, seat)
+
+
+def _same_service(one: Channel, other: Channel) -> bool:
+    return (one.root, one.keys, one.provider) == (other.root, other.keys, other.provider)

@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from tidemill.kernel.errors import BadInput, TooLarge
 from tidemill.kernel.ids import uuid7
 from tidemill.relay.errors import ClientGone
 from tidemill.relay.pipeline.asgi_sink import Receive, Scope
-from tidemill.relay.pipeline.ask import PROMPT_FIELDS, Headers, Kind
+from tidemill.relay.pipeline.ask import Headers, Kind
+from tidemill.relay.upstreams.form import model_in
+from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.openai_chat import Body, read_body
 
 # The only headers of a client that go on to a service.
-_FORWARDED = frozenset({b"traceparent", b"tracestate", b"openai-beta"})
+_FORWARDED = frozenset({b"traceparent", b"tracestate", b"openai-beta", b"anthropic-beta"})
 _REQUEST_ID = re.compile(rb"[\w.:/+=@-]{1,128}")
 _MAX_MODEL_NAME = 500
 _NO_STATE: Mapping[str, object] = {}
@@ -63,15 +66,73 @@ async def read_all(receive: Receive, headers: Headers, limit: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def open_body(data: bytes, kind: Kind) -> tuple[Body, str, bool]:
+class Opened(Struct, frozen=True):
+    """What a body says of itself. ``form``: the content type of one that is a form; its ``body`` is empty."""
+
+    body: Body
+    model: str
+    stream: bool = False
+    form: str | None = None
+
+
+class _Door(Protocol):
+    """What an address says of the call."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The client's protocol."""
+        ...
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of call."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model, where the address names it."""
+        ...
+
+    @property
+    def stream(self) -> bool:
+        """Whether the address asks for a stream."""
+        ...
+
+
+def open_body(data: bytes, door: _Door, content_type: bytes) -> Opened:
     """Return the body's fields, its model and whether it wants a stream; raises BadInput naming the field."""
+    if door.kind in _FORMS and content_type.lower().startswith(b"multipart/form-data"):
+        form = content_type.decode("latin-1")
+        return Opened({}, _checked_model(model_in(data, form)), form=form)
     try:
         body = read_body(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise BadInput.of("body", "must be a JSON object in UTF-8") from None
-    if PROMPT_FIELDS[kind] not in body:
-        raise BadInput.of(PROMPT_FIELDS[kind], "is missing")
-    return body, _model(body), kind == "chat" and _flag(body, "stream")
+    if door.dialect is Dialect.GEMINI:
+        return Opened(body, _checked_model(door.model), door.stream)
+    needed = _NEEDED.get((door.dialect, door.kind))
+    if needed is not None and needed not in body:
+        raise BadInput.of(needed, "is missing")
+    return Opened(body, _model(body), door.kind in _STREAMED and _flag(body, "stream"))
+
+
+# The field without which a call asks for nothing.
+_NEEDED: Mapping[tuple[Dialect, Kind | None], str] = {
+    (Dialect.OPENAI_CHAT, "chat"): "messages",
+    (Dialect.OPENAI_CHAT, "embeddings"): "input",
+    (Dialect.ANTHROPIC, "chat"): "messages",
+    (Dialect.ANTHROPIC, "count"): "messages",
+}
+_STREAMED: frozenset[Kind | None] = frozenset({"chat", "completion", "image"})
+_FORMS: frozenset[Kind | None] = frozenset({"image", "transcription"})
+
+
+def _checked_model(model: str | None) -> str:
+    if model is None:
+        raise BadInput.of("model", "is missing; name one of /v1/models")
+    if not 0 < len(model) <= _MAX_MODEL_NAME:
+        raise BadInput.of("model", f"must be 1 to {_MAX_MODEL_NAME} characters long")
+    return model
 
 
 def _model(body: Body) -> str:
@@ -82,9 +143,7 @@ def _model(body: Body) -> str:
         model = msgspec.json.decode(raw, type=str)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise BadInput.of("model", "must be text") from None
-    if not 0 < len(model) <= _MAX_MODEL_NAME:
-        raise BadInput.of("model", f"must be 1 to {_MAX_MODEL_NAME} characters long")
-    return model
+    return _checked_model(model)
 
 
 def _flag(body: Body, name: str) -> bool:

@@ -15,7 +15,6 @@ from tidemill.relay.errors import (
 from tidemill.relay.pipeline.ask import Ask
 from tidemill.relay.ports import Meter
 from tidemill.relay.snapshot import Channel
-from tidemill.wire.openai_chat import estimate_request
 from tidemill.wire.tokens import NOTHING, TokenCounts, estimate_text
 
 
@@ -80,10 +79,10 @@ class Record:
         """
         if self.usage is not None:
             return self.usage
-        if not self.upstream_spoke:
+        if not self.upstream_spoke or self._ask.kind == "count":
             return NOTHING
         return TokenCounts(
-            fresh=estimate_request(self._ask.prompt), output=estimate_text(self.forwarded_bytes), estimated=True
+            fresh=self._ask.estimated_tokens(), output=estimate_text(self.forwarded_bytes), estimated=True
         )
 
     def settle(self) -> None:

@@ -16,18 +16,18 @@ from tidemill.relay.errors import (
     RelayError,
     UpstreamFailed,
 )
+from tidemill.relay.faults import ending, heartbeat, stream_headers
 from tidemill.relay.pipeline.ask import Ask, Sink
-from tidemill.relay.pipeline.exchange import EVENT_STREAM, Exchange, Patience
+from tidemill.relay.pipeline.exchange import Exchange, Patience
+from tidemill.relay.pipeline.exchanges import exchange_for
 from tidemill.relay.pipeline.record import Record
 from tidemill.relay.pipeline.watch import Watch, Watched
 from tidemill.relay.ports import LocalLeases, Meter
 from tidemill.relay.rules import counts_against_channel, is_safe_to_retry
 from tidemill.relay.snapshot import root_of
 from tidemill.relay.switchboard import Switchboard, Wish
+from tidemill.relay.upstreams.media import Media
 from tidemill.relay.upstreams.port import Upstreams
-from tidemill.relay.upstreams.request import prepare
-from tidemill.wire.openai_errors import stream_event
-from tidemill.wire.sse import HEARTBEAT
 
 
 class Ground(Struct, frozen=True):
@@ -40,6 +40,7 @@ class Ground(Struct, frozen=True):
     watch: Watch
     patience: Patience
     locals: LocalLeases | None = None
+    media: Media | None = None
 
 
 class Pipeline:
@@ -81,8 +82,7 @@ class Pipeline:
         return record
 
     async def _tell(self, ask: Ask, sink: Sink, error: TidemillError) -> None:
-        status = error.answer_status if isinstance(error, UpstreamFailed) else error.status
-        await sink.end(stream_event(status, error.message(ask.lang), code=error.code))
+        await sink.end(ending(ask, error))
 
     async def _try_channels(self, ask: Ask, sink: Sink, record: Record, watched: Watched) -> None:
         tried: set[int] = set()
@@ -99,7 +99,7 @@ class Pipeline:
     async def _enter(self, ask: Ask, tried: set[int], failure: UpstreamFailed | None) -> ChannelState:
         """Enter a channel not tried yet; after a broken connection, for want of another, the same one again."""
         board = self._ground.board
-        wish = Wish(ask.model, ask.caller.turn, ask.wait_s, ask.channel_id, tried)
+        wish = Wish(ask.model, ask.caller.turn, ask.wait_s, ask.channel_id, tried, ask.scene)
         if failure is None:
             return await board.acquire(wish)
         try:
@@ -108,7 +108,7 @@ class Pipeline:
             if failure.kind != "transport":
                 raise failure from None
         try:
-            return await board.acquire(Wish(ask.model, ask.caller.turn, 0.0, ask.channel_id))
+            return await board.acquire(Wish(ask.model, ask.caller.turn, 0.0, ask.channel_id, (), ask.scene))
         except RelayError:
             raise failure from None
 
@@ -120,14 +120,15 @@ class Pipeline:
         record.try_with(channel)
         began = clock.monotonic()
         bound_s = channel.timeout_s if ask.timeout_s is None else min(ask.timeout_s, channel.timeout_s)
-        exchange = Exchange(ask, channel, sink, record, watched, watched.began + bound_s, ground.patience)
+        way = exchange_for(ask, channel)
+        exchange = way(ask, channel, sink, record, watched, watched.began + bound_s, ground.patience, ground.media)
         self._set_heartbeat(ask, sink, watched)
         verdict, failure, latency_ms = Verdict.UNKNOWN, None, None
         try:
             if channel.is_local and ground.locals is not None:
-                await self._through_local(state, ask, exchange, ground.locals)
+                await self._through_local(state, exchange, ground.locals)
             else:
-                await exchange.run(ground.upstreams, prepare(ask, channel, channel.root, state.key()))
+                await exchange.run(ground.upstreams, channel.root, state.key())
             failure = exchange.told
             if failure is None:
                 latency_ms = (clock.monotonic() - began) * 1000
@@ -142,18 +143,17 @@ class Pipeline:
             ground.board.release(state, verdict, failure, latency_ms)
         return None
 
-    async def _through_local(self, state: ChannelState, ask: Ask, exchange: Exchange, leases: LocalLeases) -> None:
+    async def _through_local(self, state: ChannelState, exchange: Exchange, leases: LocalLeases) -> None:
         """Hold a local model, started if it must be, for as long as the call takes."""
         async with leases.lease(next(iter(state.channel.models.values()))) as service:
             state.local_slots = service.slots
-            errand = prepare(ask, state.channel, root_of(service.base_url), service.api_key)
-            await exchange.run(self._ground.upstreams, errand)
+            await exchange.run(self._ground.upstreams, root_of(service.base_url), service.api_key)
 
     def _set_heartbeat(self, ask: Ask, sink: Sink, watched: Watched) -> None:
-        if not ask.stream:
+        if not ask.stream or ask.kind != "chat":
             return
         # Before the first content this sends the status line and a comment; another channel may still take over.
-        watched.on_silence = lambda: sink.interject(EVENT_STREAM, HEARTBEAT)
+        watched.on_silence = lambda: sink.interject(stream_headers(ask), heartbeat(ask))
 
 
 def _verdict(failure: UpstreamFailed | None) -> Verdict:

@@ -1,13 +1,21 @@
-"""Prepare what goes out: the client's bytes, but for what the channel must change."""
+"""Prepare what goes out where both sides speak one protocol: the client's bytes, but for what the channel changes."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Raw
 
 from tidemill import __version__
-from tidemill.relay.pipeline.ask import ENDPOINTS, Ask
+from tidemill.relay.pipeline.ask import Ask
+from tidemill.relay.providers import Provider
 from tidemill.relay.snapshot import Channel
+from tidemill.relay.upstreams.form import with_model
 from tidemill.relay.upstreams.port import Errand
-from tidemill.wire.openai_chat import Body, with_usage
+from tidemill.wire.canonical_parts import Dialect
+from tidemill.wire.codecs import codec_of
+from tidemill.wire.openai_chat import Body, read_body, with_usage
 
 _AGENT = ("user-agent", f"tidemill/{__version__}")
 _PLAIN = [
@@ -24,33 +32,136 @@ _STREAM = [
 ]
 # A default yields to these: the newer name of the same field.
 _SUPERSEDED_BY = {"max_tokens": "max_completion_tokens"}
+# Names of defaults that a protocol has other words for.
+_RESPONSES_NAMES: Mapping[str, str] = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
+_SAME_NAMES: Mapping[str, str] = MappingProxyType({})
+_GEMINI_NAMES: Mapping[str, str] = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "max_tokens": "maxOutputTokens",
+    "seed": "seed",
+}
+_OPENAI = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES})
+_BETA: Mapping[str, frozenset[Dialect]] = {"openai-beta": _OPENAI, "anthropic-beta": frozenset({Dialect.ANTHROPIC})}
+# What a channel's defaults say to us rather than to the service.
+API_VERSION = "api_version"
 
 
 def prepare(ask: Ask, channel: Channel, root: str, key: str | None) -> Errand:
-    """Return the request for ``channel``, which answers at ``root`` and wants ``key``.
+    """Return the request for ``channel``, which answers at ``root`` and wants ``key``, in the client's own words.
 
     Of the client's headers only those in ``ask.forwarded`` go on: never its credential, cookies or addresses.
     """
+    model = channel.models.get(ask.model, ask.model)
+    headers = headers_for(ask, channel, key)
+    match ask.dialect:
+        case Dialect.OPENAI_CHAT:
+            body = _openai_body(ask, channel, model) if ask.content_type is None else _form_body(ask, model, headers)
+        case Dialect.GEMINI:
+            body = _gemini_body(ask, channel, model)
+        case _:
+            body = _own_body(ask, channel, model)
+    return Errand(channel.id, address(ask, channel, root, model), headers, body)
+
+
+def headers_for(ask: Ask, channel: Channel, key: str | None) -> list[tuple[str, str]]:
+    """Return the headers of a request: the key as the provider wants it, and what the client may pass on."""
+    preset = channel.preset
     headers = list(_STREAM if ask.stream else _PLAIN)
-    if key:
-        headers.append(("authorization", f"Bearer {key}"))
+    if preset.dialect is Dialect.OPENAI_CHAT and preset.key_header is None:
+        if key:
+            headers.append(("authorization", f"Bearer {key}"))
+    else:
+        headers.extend(_key_headers(preset, key))
     if channel.forward_trace:
         headers.append(("x-request-id", ask.request_id))
-        headers.extend(ask.forwarded)
-    return Errand(channel.id, root + ENDPOINTS[ask.kind], headers, _body(ask, channel))
+        headers.extend(pair for pair in ask.forwarded if pair[0] not in _BETA)
+    headers.extend(
+        pair for pair in ask.forwarded if preset.dialect in _BETA.get(pair[0], ()) and ask.dialect in _BETA[pair[0]]
+    )
+    return headers
 
 
-def _body(ask: Ask, channel: Channel) -> bytes:
+def _key_headers(preset: Provider, key: str | None) -> Sequence[tuple[str, str]]:
+    if preset.key_header is not None:
+        return [(preset.key_header, key)] if key else []
+    # Without a key the protocol's version must still be told.
+    return [pair for pair in codec_of(preset.dialect).headers(key or "") if pair[1].removeprefix("Bearer ")]
+
+
+def address(ask: Ask, channel: Channel, root: str, model: str) -> str:
+    """Return where a call in the provider's own protocol goes."""
+    preset = channel.preset
+    if preset.deployments:
+        told = channel.defaults.get(API_VERSION)
+        version = preset.api_version if told is None else msgspec.json.decode(told, type=str, strict=False)
+        return f"{root}/deployments/{quote(model, safe='')}{ask.endpoint}?api-version={quote(version)}"
+    if preset.dialect is Dialect.GEMINI and ask.dialect is Dialect.GEMINI:
+        path = codec_of(Dialect.GEMINI).path(model, stream=ask.stream)
+        return root + path if ask.kind == "chat" else f"{root}{path.rpartition(':')[0]}:{ask.endpoint}"
+    return root + ask.endpoint
+
+
+def _openai_body(ask: Ask, channel: Channel, model: str) -> bytes:
     changes: Body = {}
-    upstream_model = channel.models.get(ask.model, ask.model)
-    if upstream_model != ask.model:
-        changes["model"] = Raw(msgspec.json.encode(upstream_model))
-    if ask.stream and not ask.keeps_usage:
+    if model != ask.model:
+        changes["model"] = Raw(msgspec.json.encode(model))
+    if ask.stream and ask.kind == "chat" and not ask.keeps_usage and channel.preset.target.asks_usage:
         changes["stream_options"] = with_usage(ask.body)
     if ask.kind == "chat":
         for name, value in channel.defaults.items():
-            if name not in ask.body and _SUPERSEDED_BY.get(name) not in ask.body:
+            if name not in ask.body and name != API_VERSION and _SUPERSEDED_BY.get(name) not in ask.body:
                 changes[name] = value
     if not changes and ask.raw is not None:
         return ask.raw
     return msgspec.json.encode({**ask.body, **changes})
+
+
+def _form_body(ask: Ask, model: str, headers: list[tuple[str, str]]) -> bytes:
+    headers[0] = ("content-type", ask.content_type or "")
+    return ask.data if model == ask.model else with_model(ask.data, ask.content_type or "", model)
+
+
+def _own_body(ask: Ask, channel: Channel, model: str) -> bytes:
+    changes: Body = {}
+    if model != ask.model:
+        changes["model"] = Raw(msgspec.json.encode(model))
+    names = _RESPONSES_NAMES if ask.dialect is Dialect.OPENAI_RESPONSES else _SAME_NAMES
+    for name, value in channel.defaults.items() if ask.kind == "chat" else ():
+        changes.setdefault(names.get(name, name), value)
+    changes = {name: value for name, value in changes.items() if name == "model" or name not in ask.body}
+    return msgspec.json.encode({**ask.body, **changes}) if changes else ask.data
+
+
+def _gemini_body(ask: Ask, channel: Channel, model: str) -> bytes:
+    if ask.kind != "chat":
+        return _gemini_models(ask, model)
+    known = {_GEMINI_NAMES[name]: value for name, value in channel.defaults.items() if name in _GEMINI_NAMES}
+    if not known:
+        return ask.data
+    try:
+        config = read_body(bytes(ask.body.get("generationConfig", Raw(b"{}"))))
+    except msgspec.MsgspecError:
+        return ask.data  # the service says what is wrong with it
+    return msgspec.json.encode({**ask.body, "generationConfig": {**known, **config}})
+
+
+def _gemini_models(ask: Ask, model: str) -> bytes:
+    """Rename the model inside embeddings and counts, where Gemini wants it a second time."""
+    if model == ask.model:
+        return ask.data
+    named = Raw(msgspec.json.encode(f"models/{model.removeprefix('models/')}"))
+    try:
+        body = dict(ask.body)
+        if "model" in body:
+            body["model"] = named
+        if "generateContentRequest" in body:
+            inner = msgspec.json.decode(body["generateContentRequest"], type=Body)
+            body["generateContentRequest"] = Raw(msgspec.json.encode({**inner, "model": named}))
+        if "requests" in body:
+            inners = msgspec.json.decode(body["requests"], type=list[Body])
+            body["requests"] = Raw(msgspec.json.encode([{**inner, "model": named} for inner in inners]))
+    except msgspec.MsgspecError:
+        return ask.data  # as above
+    return msgspec.json.encode(body)

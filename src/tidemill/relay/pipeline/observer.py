@@ -1,0 +1,150 @@
+"""Look on while a stream passes: has content come, has it ended, what did it use, did it break."""
+
+from collections.abc import Callable
+
+from msgspec import UNSET, UnsetType
+
+from tidemill.relay.pipeline.follow import last_event
+from tidemill.wire.canonical import Stop
+from tidemill.wire.canonical_estimate import event_bytes, usage_of
+from tidemill.wire.canonical_events import Event, Failed, Finished, Metered, Ping, Started, Stopped
+from tidemill.wire.canonical_fault import BAD_TOOL, Fault, Kind
+from tidemill.wire.canonical_usage import Usage
+from tidemill.wire.codec import Codec, StreamDecoder, StreamEncoder
+from tidemill.wire.sse import EventTooLargeError, Splitter, data_of
+from tidemill.wire.tokens import TokenCounts, estimate_text
+
+
+class Observer:
+    """What the events of one stream have told."""
+
+    __slots__ = ("carried", "ended", "fault", "prompt", "spoke", "text_bytes", "usage")
+
+    def __init__(self) -> None:
+        self.carried = False
+        self.ended = False
+        self.spoke = False
+        self.fault: Fault | None = None
+        self.text_bytes = 0
+        self.usage: Usage | UnsetType = UNSET
+        self.prompt: Usage | UnsetType = UNSET  # what was told of the prompt at the start
+
+    def see(self, event: Event) -> None:
+        """Take note of one event."""
+        match event:
+            case Failed():
+                self._fail(event.fault)
+                return
+            case Stopped(reason=Stop.BAD_TOOL):
+                self._fail(BAD_TOOL)
+                return
+            case Finished():
+                self.ended = True
+            case Metered():
+                self.usage = event.usage
+            case Started():
+                self.prompt = event.usage
+            case _:
+                self.text_bytes += event_bytes(event)
+        self.spoke = self.spoke or not isinstance(event, Ping)
+        self.carried = self.carried or event.carries
+
+    def _fail(self, fault: Fault) -> None:
+        self.fault = fault
+        self.ended = True
+
+    def interrupted(self) -> TokenCounts:
+        """Return the counts of a stream that told its prompt and broke off: as much of the output as came."""
+        told = TokenCounts() if self.prompt is UNSET else self.prompt.counts()
+        return TokenCounts(
+            told.fresh,
+            told.cache_read,
+            told.cache_write,
+            told.audio_in,
+            output=estimate_text(self.text_bytes),
+            estimated=True,
+        )
+
+
+class TranslatedFeed:
+    """Reads one protocol, writes another. ``prompt_tokens`` estimates the request where nobody tells its usage."""
+
+    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, prompt_tokens: Callable[[], int]) -> None:
+        self._decoder = decoder
+        self._encoder = encoder
+        self._prompt_tokens = prompt_tokens
+        self.seen = Observer()
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what ``data`` gives; before anything was carried a failure gives nothing, for it goes unseen."""
+        seen = self.seen
+        out: list[Event] = []
+        for event in self._decoder.feed(data) if data else self._decoder.close():
+            seen.see(event)
+            if isinstance(event, Finished) and seen.usage is UNSET:
+                out.append(Metered(usage_of(self._prompt_tokens(), seen.text_bytes)))
+            if seen.fault is None or seen.carried:
+                out.append(event)
+            if seen.ended:
+                break
+        return self._encoder.encode(out) if out else b""
+
+    def failed(self, fault: Fault) -> bytes:
+        """Return the end of a stream that broke by no word of the upstream."""
+        return self._encoder.encode([Failed(fault)])
+
+
+class WatchedFeed:
+    """Hands whole events on as they are. ``as_list``: as Gemini's JSON list instead of an event stream."""
+
+    def __init__(self, codec: Codec, *, as_list: bool) -> None:
+        self._codec = codec
+        self._decoder = codec.stream_decoder()
+        self._splitter = Splitter()
+        self._as_list = as_list
+        self._before = b"["
+        self.seen = Observer()
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the whole events in ``data`` but for one that tells a failure, which ends the stream in its place."""
+        seen = self.seen
+        try:
+            frames = self._splitter.feed(data) if data else last_event(self._splitter.rest())
+        except EventTooLargeError as error:
+            seen.see(Failed(Fault(kind=Kind.UPSTREAM, message=str(error))))
+            return b""
+        out: list[bytes] = []
+        for frame in frames:
+            self._look(self._decoder.feed(frame))
+            if seen.fault is not None:
+                return b"".join(out) + (self.failed(seen.fault) if seen.carried else b"")
+            out.append(self._shown(frame))
+            if seen.ended:
+                break
+        if not data and not seen.ended:
+            self._look(self._decoder.close())
+        if seen.fault is not None:
+            out.append(self.failed(seen.fault) if seen.carried else b"")
+        elif seen.ended and self._as_list:
+            out.append(b"]" if self._before != b"[" else b"[]")
+        return b"".join(out)
+
+    def failed(self, fault: Fault) -> bytes:
+        """Return what ends the stream with ``fault``."""
+        frame = self._codec.error_frame(fault)
+        return self._shown(frame) + b"]" if self._as_list else frame
+
+    def _look(self, events: list[Event]) -> None:
+        for event in events:
+            self.seen.see(event)
+            if self.seen.ended:
+                return
+
+    def _shown(self, frame: bytes) -> bytes:
+        if not self._as_list:
+            return frame
+        data = data_of(frame)
+        if data is None:
+            return b""
+        before, self._before = self._before, b",\r\n"
+        return before + data
