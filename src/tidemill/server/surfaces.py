@@ -73,7 +73,7 @@ def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
 
 def mounts(api: App, relay: App) -> Mapping[str, App]:
     """Return the applications by path prefix, in the order in which they are tried."""
-    return {**dict.fromkeys(_API_PATHS, api), "/v1": relay}
+    return {**dict.fromkeys(_API_PATHS, api), "/v1": relay, "/v1beta": relay}
 
 
 def sockets(parts: Parts) -> Mapping[str, App]:
