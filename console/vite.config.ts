@@ -20,7 +20,7 @@ export default defineConfig({
   server: {
     // `npm run dev` talks to a server that already runs; the console never knows another origin.
     proxy: Object.fromEntries(
-      ["/api", "/v1"].map((path) => [path, process.env.TIDEMILL_URL ?? "http://127.0.0.1:8080"]),
+      ["/api", "/v1"].map((path) => [path, { target: process.env.TIDEMILL_URL ?? "http://127.0.0.1:8080", ws: true }]),
     ),
   },
   test: {

@@ -11,6 +11,8 @@ beforeEach(() => {
     const url = input instanceof Request ? input.url : String(input);
     throw new Error(`unexpected request to ${url}`);
   });
+  vi.stubGlobal("WebSocket", undefined);
+  vi.stubGlobal("EventSource", undefined);
 });
 
 afterEach(() => {

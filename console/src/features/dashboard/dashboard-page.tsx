@@ -8,6 +8,7 @@ import { localModelsQuery } from "@/api/local-models";
 import { filesQuery } from "@/api/samples";
 import { modelsQuery, tasksQuery } from "@/api/tasks";
 import { PERIODS, type Period, usageQuery } from "@/api/usage";
+import { useLiveTasks } from "@/shared/live-tasks";
 import { useMe } from "@/shared/me";
 import { PageHead } from "@/shared/page-head";
 import { isLive } from "@/shared/task-state";
@@ -32,9 +33,11 @@ export function DashboardPage() {
   const me = useMe();
   const [url, setUrl] = useUrlState(parse);
   const period = url.period ?? "day";
+  const pollMs = useLiveTasks();
   const tasks = useQuery({
     ...tasksQuery(),
-    refetchInterval: (query) => (query.state.data?.items.some((task) => isLive(task.status)) ? TASKS_MS : USAGE_MS),
+    refetchInterval: (query) =>
+      pollMs(query.state.data?.items.some((task) => isLive(task.status)) ? TASKS_MS : USAGE_MS),
   });
   const files = useQuery(filesQuery({ pageSize: 1 }));
   const models = useQuery({ ...modelsQuery, refetchInterval: CHANNELS_MS });

@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 import { deleteTask, type TaskItem, tasksQuery } from "@/api/tasks";
 import { useConfirm } from "@/shared/confirm";
 import { formatCredits, formatNumber } from "@/shared/format";
+import { useLiveTasks } from "@/shared/live-tasks";
 import { useWrite } from "@/shared/mutation";
 import { PageHead } from "@/shared/page-head";
 import { type Column, Pager, Table } from "@/shared/table";
@@ -29,9 +30,11 @@ export function TasksPage() {
   const confirm = useConfirm();
   const [{ page, status }, setUrl] = useUrlState(parse);
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
+  const pollMs = useLiveTasks();
   const { data, error, refetch } = useQuery({
     ...tasksQuery({ page, status }),
-    refetchInterval: (query) => (query.state.data?.items.some((task) => isLive(task.status)) ? REFRESH_MS : false),
+    refetchInterval: (query) =>
+      pollMs(query.state.data?.items.some((task) => isLive(task.status)) ? REFRESH_MS : false),
   });
   const columns = useColumns();
   const remove = useWrite({

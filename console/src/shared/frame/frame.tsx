@@ -10,6 +10,7 @@ import { meQuery, renewSession } from "@/api/session";
 import { SkeletonRows } from "@/ui/blocks";
 import { cx } from "@/ui/cx";
 import { Dialog } from "@/ui/dialog";
+import { wakeLive } from "../live";
 import { MeProvider } from "../me";
 import { isBoolean, useRemembered } from "../remembered";
 import { Boundary, Trouble } from "../trouble";
@@ -61,6 +62,7 @@ function SignInAgain({ username }: { username: string }) {
         username={username}
         onDone={() => {
           setOpen(false);
+          wakeLive();
           void client.invalidateQueries();
         }}
       />

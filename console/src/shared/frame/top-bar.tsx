@@ -5,9 +5,11 @@ import { CircleUserRound, Languages, LogOut, Menu as MenuIcon, Monitor, Moon, Se
 import { useTranslation } from "react-i18next";
 import { signOut } from "@/api/session";
 import { IconButton } from "@/ui/button";
+import { cx } from "@/ui/cx";
 import { Menu, MenuCheck, MenuItem, MenuLabel, MenuSeparator } from "@/ui/menu";
 import { formatCredits } from "../format";
 import { chooseLanguage, currentLanguage } from "../i18n";
+import { useLiveState } from "../live";
 import { useMe } from "../me";
 import { useWrite } from "../mutation";
 import { chooseTheme, type Theme, useTheme } from "../theme";
@@ -50,6 +52,25 @@ export function ThemeMenu() {
   );
 }
 
+const LIVE_TONES = { live: "bg-done", connecting: "bg-warn", lost: "bg-warn", off: "" } as const;
+
+/** Whether events arrive by themselves; nothing is shown where nobody listens. */
+function LiveDot() {
+  const { t } = useTranslation();
+  const state = useLiveState();
+  if (state === "off") return null;
+  const words = t(`top.live.${state}`);
+  return (
+    <span role="status" title={words} data-testid="live" data-state={state} className="flex size-6 justify-center">
+      <span
+        aria-hidden
+        className={cx("m-auto size-2 rounded-full", LIVE_TONES[state], state !== "live" && "motion-safe:animate-pulse")}
+      />
+      <span className="sr-only">{words}</span>
+    </span>
+  );
+}
+
 export function TopBar({ onSearch, onDrawer }: { onSearch: () => void; onDrawer: () => void }) {
   const { t } = useTranslation();
   const me = useMe();
@@ -85,6 +106,7 @@ export function TopBar({ onSearch, onDrawer }: { onSearch: () => void; onDrawer:
         >
           {t("top.balance", { amount: formatCredits(me.balance) })}
         </span>
+        <LiveDot />
         <LanguageButton />
         <ThemeMenu />
         <Menu

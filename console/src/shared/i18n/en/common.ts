@@ -69,6 +69,11 @@ export default {
     account: "Account: {{name}}",
     administrator: "administrator",
     signOut: "Sign out",
+    live: {
+      live: "Live: changes appear by themselves",
+      connecting: "Connecting for live changes",
+      lost: "No live connection; pages ask now and then, and it is tried again",
+    },
   },
   palette: {
     label: "Command palette",

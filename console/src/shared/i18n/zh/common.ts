@@ -69,6 +69,11 @@ export default {
     account: "账户：{{name}}",
     administrator: "管理员",
     signOut: "退出登录",
+    live: {
+      live: "实时：变化会自动出现",
+      connecting: "正在建立实时连接",
+      lost: "实时连接已断开；页面会定时刷新，并自动重连",
+    },
   },
   palette: {
     label: "命令面板",
