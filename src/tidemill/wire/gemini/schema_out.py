@@ -85,9 +85,10 @@ class _Writer:
         plain = [kind for kind in kinds if kind != "null"]
         if len(plain) > 1:
             return self._variants(_without_type(schema), [_of_type(schema, kind) for kind in kinds])
-        if not plain or plain[0] not in _TYPES:
+        kind = plain[0] if plain else None
+        if not isinstance(kind, str) or kind not in _TYPES:
             raise _Inexpressible
-        written = self._typed(schema, plain[0])
+        written = self._typed(schema, kind)
         if "null" in kinds or schema.get("nullable") is True:
             written["nullable"] = True
         return written
@@ -124,8 +125,9 @@ class _Writer:
     def _typed(self, schema: Schema, kind: str) -> Schema:
         written: Schema = {"type": kind.upper()}
         written.update({name: value for name, value in schema.items() if name in _PLAIN})
-        if schema.get("format") in _FORMATS.get(kind, ()):
-            written["format"] = schema["format"]
+        form = schema.get("format")
+        if isinstance(form, str) and form in _FORMATS.get(kind, ()):
+            written["format"] = form
         _write_values(schema, kind, written)
         if kind == "object":
             self._properties(schema, written)
@@ -140,7 +142,8 @@ class _Writer:
         inner = cast("Schema", properties)
         written["properties"] = {name: self.write(value) for name, value in inner.items()}
         required = schema.get("required")
-        names = [name for name in cast("list[Any]", required) if name in inner] if isinstance(required, list) else []
+        listed = cast("list[Any]", required) if isinstance(required, list) else []
+        names = [name for name in listed if isinstance(name, str) and name in inner]
         if names:
             written["required"] = names
         if self._ordered and len(inner) > 1:
