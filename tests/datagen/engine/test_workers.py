@@ -28,7 +28,8 @@ from tidemill.kernel import clock
 from tidemill.platform.db import Database, open_database
 from tidemill.platform.jobs import repository_workers
 from tidemill.platform.jobs.rules import Outcome
-from tidemill.platform.jobs.tables import job, worker
+from tidemill.platform.jobs.tables import job
+from tidemill.platform.jobs.tables import worker as worker_table
 from tidemill.relay.contracts import Call
 
 SAMPLES = 100
@@ -265,7 +266,7 @@ async def test_what_others_accepted_is_heard_for_near_duplicates(pair: Pair) -> 
     (first, *_) = await rows_of(pair.workers[0], task_id)
     twins = Twins(pair.db, task_id, _plan_of(row["plan"]), 0)
     assert twins.index is not None
-    await twins.hear(row["seq"], shared=True)
+    await twins.hear(row["seq"])
     near = twins.index.check(note_text(first["data_content"]).replace("of the day", "of that day"))
     assert near.max_jaccard > 0.6
     assert not near.exact_duplicate
@@ -364,9 +365,9 @@ async def test_help_that_nobody_takes_does_not_pile_up(pair: Pair) -> None:
     pair.gauge.gate.set()
     task_id = await pair.start()
     async with pair.db.write() as w:
-        row = await w.first(select(worker))
+        row = await w.first(select(worker_table))
         assert row is not None
-        await w.run(worker.insert(), {**row, "id": "a-worker-that-never-claims", "heartbeat_at": clock.now()})
+        await w.run(worker_table.insert(), {**row, "id": "a-worker-that-never-claims", "heartbeat_at": clock.now()})
     await pair.ended(task_id)
     async with pair.db.read() as r:
         assert await r.scalar(select(func.count()).where(job.c.type == HELP)) == 1
