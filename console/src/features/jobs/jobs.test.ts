@@ -4,6 +4,7 @@ import { groupErrors } from "./error-groups";
 import { deadFilter, isNarrowed, listFilter, parseJobsUrl, timesOf, withState } from "./filters";
 import { historyLines, secondsBetween, taskOf } from "./history";
 import { jsonDiff, MAX_PAYLOAD_BYTES, readPayload } from "./json-diff";
+import { jobPatch, patchPages } from "./live-jobs";
 import { addRates, KEPT, NO_RATES } from "./rates";
 
 const NOW = Date.parse("2026-11-22T10:00:30Z");
@@ -104,6 +105,47 @@ describe("dead letters", () => {
       ["samples.sweep", "a", 1],
     ]);
     expect(groups[0]).toMatchObject({ message: "new", lastAt: "2026-11-22T09:30:00Z" });
+  });
+});
+
+describe("a live event", () => {
+  const pages = (...items: Job[]) => ({ pages: [{ items }], pageParams: [null] });
+
+  it("moves the job that is shown, and only that", () => {
+    const shown = pages(job({ id: "1", status: "running" }), job({ id: "2", status: "queued" }));
+    const patch = jobPatch({
+      job_id: "1",
+      status: "running",
+      progress: { current: 3, total: 0, percent: null, message: "three" },
+    });
+    const moved = patch && patchPages(shown, patch);
+    expect(moved?.pages[0]?.items[0]?.progress).toEqual({ current: 3, total: 0, percent: 0, message: "three" });
+    expect(moved?.pages[0]?.items[0]?.error?.code).toBe("not_found");
+    expect(moved?.pages[0]?.items[1]).toBe(shown.pages[0]?.items[1]);
+  });
+
+  it("tells how it ended", () => {
+    const patch = jobPatch({
+      job_id: "1",
+      status: "succeeded",
+      error: null,
+      attempt: 2,
+      finished_at: "2026-11-22T09:00:09Z",
+    });
+    expect(patch).toEqual({
+      id: "1",
+      status: "succeeded",
+      error: null,
+      attempt: 2,
+      finished_at: "2026-11-22T09:00:09Z",
+    });
+  });
+
+  it("of a job that is not shown, or that says nothing known, changes nothing", () => {
+    const shown = pages(job({ id: "1" }));
+    expect(patchPages(shown, { id: "9", status: "dead" })).toBe(shown);
+    expect(jobPatch({ job_id: "1", status: "thinking" })).toBeNull();
+    expect(jobPatch({})).toBeNull();
   });
 });
 
