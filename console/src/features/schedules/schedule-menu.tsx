@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import type { Schedule } from "@/api/schedules";
 import { IconButton } from "@/ui/button";
 import { Menu, MenuItem, MenuSeparator } from "@/ui/menu";
+import { isOver } from "./timing";
 import { useScheduleActs } from "./use-schedule-acts";
 
 const ICON = "size-3.5";
@@ -25,15 +26,21 @@ export function ScheduleMenu({ schedule, all }: { schedule: Schedule; all: boole
       <MenuItem icon={<Play aria-hidden className={ICON} />} onSelect={() => void acts.askRun()} testId="schedule-run">
         {t("schedules.run")}
       </MenuItem>
-      <MenuItem
-        icon={
-          schedule.enabled ? <CirclePause aria-hidden className={ICON} /> : <CirclePlay aria-hidden className={ICON} />
-        }
-        onSelect={() => acts.turn.mutate(!schedule.enabled)}
-        testId="schedule-turn"
-      >
-        {schedule.enabled ? t("schedules.disable") : t("schedules.enable")}
-      </MenuItem>
+      {isOver(schedule, Date.now()) ? null : (
+        <MenuItem
+          icon={
+            schedule.enabled ? (
+              <CirclePause aria-hidden className={ICON} />
+            ) : (
+              <CirclePlay aria-hidden className={ICON} />
+            )
+          }
+          onSelect={() => acts.turn.mutate(!schedule.enabled)}
+          testId="schedule-turn"
+        >
+          {schedule.enabled ? t("schedules.disable") : t("schedules.enable")}
+        </MenuItem>
+      )}
       {schedule.user_id === null ? null : (
         <>
           <MenuSeparator />

@@ -200,7 +200,7 @@ function useColumns(all: boolean): Column<Schedule>[] {
 
 function ScheduleBadge({ schedule }: { schedule: Schedule }) {
   const { t } = useTranslation();
-  if (isOver(schedule))
+  if (isOver(schedule, Date.now()))
     return (
       <StateBadge tone="idle" title={t("schedules.overHint")}>
         {t("schedules.over")}

@@ -113,9 +113,13 @@ describe("the schedule form", () => {
 });
 
 it("a schedule for one moment is over when that has passed", () => {
-  expect(isOver({ cron: null, next_run_at: null, enabled: true })).toBe(true);
-  expect(isOver({ cron: null, next_run_at: null, enabled: false })).toBe(false);
-  expect(isOver({ cron: "0 3 * * *", next_run_at: null, enabled: true })).toBe(false);
+  const nowMs = Date.parse("2026-11-22T10:00:00Z");
+  const once = { cron: null, run_at: "2026-11-22T09:00:00Z", next_run_at: null };
+  expect(isOver(once, nowMs)).toBe(true);
+  // Switched off before its time, or due and about to be fired.
+  expect(isOver({ ...once, run_at: "2026-11-22T11:00:00Z" }, nowMs)).toBe(false);
+  expect(isOver({ ...once, next_run_at: once.run_at }, nowMs)).toBe(false);
+  expect(isOver({ cron: "0 3 * * *", run_at: null, next_run_at: null }, nowMs)).toBe(false);
 });
 
 describe("the start form", () => {

@@ -95,8 +95,9 @@ export function timingForm(schedule: Schedule | undefined): TimingForm {
 }
 
 /** It was for one moment, and that has passed. */
-export function isOver(schedule: Pick<Schedule, "cron" | "next_run_at" | "enabled">): boolean {
-  return schedule.cron === null && schedule.enabled && schedule.next_run_at === null;
+export function isOver(schedule: Pick<Schedule, "cron" | "run_at" | "next_run_at">, nowMs: number): boolean {
+  const { cron, run_at, next_run_at } = schedule;
+  return cron === null && next_run_at === null && run_at !== null && Date.parse(run_at) <= nowMs;
 }
 
 /** A moment as clocks in a zone show it, in the reader's language. */
