@@ -145,6 +145,7 @@ class RequestUnreadable(BadInput):
 class SceneNotServed(ModelNotFound):
     """The model has channels, but none of their providers serves this kind of call."""
 
+    code = "scene_not_served"
     zh = "模型 {model} 的渠道不支持此类调用（{scene}）；请换用支持它的模型。"
     en = "No channel of the model {model} serves calls of this kind ({scene}). Use a model that does."
 

@@ -11,8 +11,10 @@ from tidemill.relay.pipeline.ask import Ask
 from tidemill.relay.snapshot import Channel
 from tidemill.relay.upstreams.port import Errand
 from tidemill.relay.upstreams.request import API_VERSION, address, headers_for
+from tidemill.relay.upstreams.schemas import closed
 from tidemill.wire.canonical import Request
 from tidemill.wire.canonical_fault import WireError
+from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.codecs import codec_of
 from tidemill.wire.openai_chat import Body, read_body
 
@@ -40,6 +42,9 @@ def translate(ask: Ask, request: Request, channel: Channel, root: str, key: str 
     codec = codec_of(preset.dialect)
     model = channel.models.get(ask.model, ask.model)
     filled, others = _with_defaults(request, channel.defaults)
+    if preset.dialect is Dialect.ANTHROPIC and filled.output is not UNSET and filled.output.schema is not UNSET:
+        output = msgspec.structs.replace(filled.output, schema=closed(filled.output.schema))
+        filled = msgspec.structs.replace(filled, output=output)
     try:
         written = codec.encode_request(filled, preset.target_for(model))
     except WireError as error:
