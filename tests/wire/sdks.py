@@ -7,6 +7,7 @@ import httpx2
 from google.genai import models as google_models
 from google.genai import types as google
 from google.genai._api_client import HttpResponse
+from hypothesis import settings
 from openai import OpenAI
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
@@ -14,6 +15,9 @@ from pydantic import TypeAdapter
 from tidemill.wire.sse import Splitter, data_of
 
 Fields = dict[str, Any]
+
+# The first call of an SDK builds its types, which takes as long as it takes.
+unhurried = settings(deadline=None)
 
 _EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
 from tests.wire.canon import REPLY
-from tests.wire.sdks import openai_events, openai_final
+from tests.wire.sdks import openai_events, openai_final, unhurried
 from tests.wire.test_anthropic_order import EVENTS
 from tidemill.wire.canonical import Stop
 from tidemill.wire.canonical_events import (
@@ -92,6 +92,7 @@ def check(events: list[Any]) -> None:
     assert done == set(items)
 
 
+@unhurried
 @given(events=st.lists(MORE, max_size=30))
 def test_items_are_announced_filled_and_ended(events: list[Event]) -> None:
     encoder = CODEC.stream_encoder(REPLY)
@@ -111,6 +112,7 @@ def test_items_are_announced_filled_and_ended(events: list[Event]) -> None:
         openai_final(out)
 
 
+@unhurried
 @given(events=st.lists(MORE, max_size=10))
 def test_a_broken_stream_ends_in_an_error_and_a_failed_response(events: list[Event]) -> None:
     encoder = CODEC.stream_encoder(REPLY)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.wire import canon
 from tests.wire.canon import REPLY
-from tests.wire.sdks import google_answer, google_chunks, openai_events, openai_final, openai_response
+from tests.wire.sdks import google_answer, google_chunks, openai_events, openai_final, openai_response, unhurried
 from tests.wire.test_golden import CODECS, bytes_of, golden, reply_of
 from tidemill.wire.canonical import Answer
 from tidemill.wire.canonical_collect import Collector
@@ -45,6 +45,7 @@ def test_golden_answers(case: Any) -> None:
     assert google_answer(json.loads(GEMINI.encode_answer(answer, reply_of(case)))).candidates
 
 
+@unhurried
 @given(stream=canon.streams())
 def test_openais_client_puts_the_same_answer_together(stream: tuple[Answer, list[Event]]) -> None:
     answer, events = stream
@@ -67,12 +68,14 @@ def plain(item: Any) -> Any:
     return {name: value for name, value in item.items() if name != "id"}
 
 
+@unhurried
 @given(answer=canon.answers())
 def test_whole_answers(answer: Answer) -> None:
     openai_response(RESPONSES.encode_answer(answer, REPLY))
     google_answer(json.loads(GEMINI.encode_answer(answer, REPLY)))
 
 
+@unhurried
 @given(stream=canon.streams(), data=st.data())
 def test_googles_client_reads_every_chunk(stream: tuple[Answer, list[Event]], data: st.DataObject) -> None:
     answer, events = stream
@@ -87,6 +90,7 @@ def test_googles_client_reads_every_chunk(stream: tuple[Answer, list[Event]], da
     assert ["finishReason" in chunk["candidates"][0] for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
 
 
+@unhurried
 @given(stream=canon.streams())
 def test_geminis_list_says_what_its_events_say(stream: tuple[Answer, list[Event]]) -> None:
     _, events = stream
