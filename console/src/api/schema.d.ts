@@ -7002,7 +7002,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": null;
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad request syntax or unsupported method */

@@ -28,11 +28,11 @@ _LastEventId = Annotated[
 ]
 
 
-class _Streamed(Response[None]):
+class _Streamed(Response[str]):
     """An answer that is an application of its own: it outlives the handler without what the framework keeps."""
 
     def __init__(self, stream: EventStream) -> None:
-        super().__init__(None, media_type="text/event-stream")
+        super().__init__("", media_type="text/event-stream")
         self._stream = stream
 
     def to_asgi_response(self, *_: Any, **__: Any) -> Any:
@@ -55,7 +55,7 @@ async def watch_events(
     last_event_id: _LastEventId = None,
     *,
     everybody: _All = False,
-) -> Response[None]:
+) -> Response[str]:
     """Stream what happens to one's jobs, tasks and usage (SSE): ``{type, topic, id, data}`` an event.
 
     Goes on after ``Last-Event-ID``; an event ``reset`` says that more was missed than can be told: read the lists
