@@ -19,10 +19,6 @@ RESPONSES, GEMINI = OpenAIResponses(), Gemini()
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
 TEXT: Any = {"type": "output_text", "text": "x", "annotations": []}
 SAID = {"type": "message", "role": "assistant", "content": [TEXT]}
-    "type": "message",
-    "role": "assistant",
-    "content": [{"type": "output_text", "text": "x", "annotations": []}],
-}
 NO = {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}
 
 
