@@ -24,6 +24,9 @@ PAGES = {
     "channels": "/channels",
     "local-models": "/local-models",
     "keys": "/keys",
+    "schedules": "/schedules",
+    "jobs": "/jobs",
+    "dead-letters": "/jobs?tab=dead",
 }
 # A detail page is the first link of its list that leads below it.
 DETAILS = {"sample-file": "/samples", "task": "/tasks", "report": "/reports"}

@@ -64,6 +64,115 @@ const FILE = {
   language_hint: "en",
 };
 
+const JOB = {
+  id: "0199a6b2-0000-7000-8000-00000000000a",
+  type: "datagen.start",
+  queue: "default",
+  status: "failed",
+  priority: 0,
+  user_id: 1,
+  attempt: 1,
+  max_attempts: 5,
+  crashes: 0,
+  progress: { current: 1, total: 4, percent: 25, message: "" },
+  error: { code: "file_not_found", message: "There is no sample file 2." },
+  cancel_requested: false,
+  schedule_id: null,
+  run_at: "2026-11-22T00:00:00Z",
+  created_at: "2026-11-22T00:00:00Z",
+  started_at: "2026-11-22T00:00:01Z",
+  finished_at: "2026-11-22T00:00:02Z",
+};
+const JOB_DETAIL = {
+  ...JOB,
+  events: [
+    { seq: 1, at: JOB.created_at, kind: "queued", data: null },
+    { seq: 2, at: JOB.started_at, kind: "running", data: { worker: "w", attempt: 1 } },
+    { seq: 3, at: JOB.finished_at, kind: "failed", data: { error: "file_not_found", text: "<b>gone</b>" } },
+  ],
+  payload: { file_id: 2 },
+  checkpoint: null,
+  idem_key: null,
+  epoch: 1,
+  worker: null,
+  cancel_by: null,
+  request_id: null,
+  published_at: null,
+  publish_count: 1,
+  attempts: [
+    {
+      number: 1,
+      worker: "w",
+      started_at: JOB.started_at,
+      ended_at: JOB.finished_at,
+      outcome: "failed",
+      error: JOB.error,
+    },
+  ],
+};
+const QUEUE = {
+  name: "default",
+  paused: false,
+  max_length: 100000,
+  max_per_user: 10000,
+  concurrency: null,
+  waiting: 2,
+  retry_wait: 0,
+  running: 1,
+  dead: 0,
+  failed: 1,
+  oldest_s: 3,
+  rate_per_s: 0.5,
+  tickets: null,
+  types: ["datagen.run", "datagen.start"],
+};
+const WORKER = {
+  id: "w",
+  host: "mill",
+  pid: 42,
+  version: "0.1.0",
+  roles: ["worker"],
+  types: ["datagen.run"],
+  capacity: 8,
+  running: 1,
+  draining: false,
+  alive: true,
+  heartbeat_age_s: 1,
+  transport: {
+    name: "redis",
+    state: "down",
+    since: "2026-11-22T00:00:00Z",
+    reconnects: 2,
+    published: 1,
+    refused: 0,
+    delivered: 1,
+    redelivered: 0,
+    nacked: 0,
+    error: "connection refused",
+  },
+  started_at: "2026-11-22T00:00:00Z",
+  jobs: [{ id: JOB.id, type: "datagen.run", started_at: "2026-11-22T00:00:00Z" }],
+};
+const SCHEDULE = {
+  id: "s1",
+  user_id: 1,
+  name: "nightly",
+  type: "datagen.start",
+  payload: { file_id: 7, task_type: "qa_pairs" },
+  cron: "0 3 * * *",
+  run_at: null,
+  timezone: "Asia/Shanghai",
+  misfire: "once",
+  enabled: true,
+  next_run_at: "2036-11-22T19:00:00Z",
+  last_run_at: "2026-11-22T00:00:00Z",
+  last_job_id: JOB.id,
+  created_at: "2026-11-22T00:00:00Z",
+  updated_at: "2026-11-22T00:00:00Z",
+  next: [],
+};
+const rows = (...items: unknown[]) => ({ items, total: null, next: null });
+
 const BASE = {
   "GET /api/me": envelope(ME),
   "GET /api/tasks": list([]),
@@ -77,6 +186,13 @@ const BASE = {
   "GET /api/v1/usage": NO_USAGE,
   "GET /api/v1/admin/channels": { items: [], total: 0, next: null },
   "GET /api/v1/models": { models: [] },
+  "GET /api/v1/admin/jobs": rows(JOB),
+  [`GET /api/v1/admin/jobs/${JOB.id}`]: JOB_DETAIL,
+  "GET /api/v1/jobs": rows(JOB),
+  "GET /api/v1/admin/queues": rows(QUEUE),
+  "GET /api/v1/admin/workers": rows(WORKER),
+  "GET /api/v1/admin/schedules": rows(SCHEDULE),
+  "GET /api/v1/schedule-firings": { next: ["2036-11-22T19:00:00Z"] },
   "GET /api/v1/keys": { items: [], total: 0, next: null },
   "GET /api/reports": list([]),
   "GET /api/generated_data": list([]),
@@ -162,6 +278,10 @@ describe("pages", () => {
     ["/channels", "Channels"],
     ["/local-models", "Local models"],
     ["/keys", "API keys"],
+    ["/jobs", "Jobs"],
+    ["/jobs?tab=jobs", "Jobs"],
+    ["/jobs?tab=dead", "Jobs"],
+    ["/schedules", "Schedules"],
     ["/nowhere", "There is no such page"],
   ])("%s is shown, titled and accessible", async (path, heading) => {
     fakeServer(BASE);
@@ -418,5 +538,90 @@ describe("review by keyboard", () => {
     await user.selectOptions(screen.getByTestId("filter-status"), "rejected");
     await waitFor(() => expect(router.state.location.search).toEqual({ task_id: "task_x", status: "rejected" }));
     await waitFor(() => expect(server.to("GET", "/api/generated_data").at(-1)?.query.get("status")).toBe("rejected"));
+  });
+});
+
+describe("a job", () => {
+  it("is shown whole beside the list, with nothing in it taken for markup", async () => {
+    fakeServer(BASE);
+    await renderApp(`/jobs?tab=dead&job=${JOB.id}`);
+    const sheet = await screen.findByTestId("job-sheet");
+    expect((await within(sheet).findByTestId("job-payload")).textContent).toContain('"file_id": 2');
+    expect(within(sheet).getByText(/<b>gone<\/b>/)).toBeTruthy();
+    expect(within(sheet).getByTestId("job-history").querySelectorAll("li")).toHaveLength(3);
+    await accessible(sheet);
+  });
+
+  it("is replayed with another payload only when that is JSON and differs", async () => {
+    const server = fakeServer({ ...BASE, [`POST /api/v1/admin/jobs/${JOB.id}/replay`]: { ...JOB, status: "queued" } });
+    await renderApp(`/jobs?tab=dead&job=${JOB.id}`);
+    const user = userEvent.setup();
+    await user.click(await screen.findByTestId("job-edit"));
+    const act = screen.getByTestId("payload-act") as HTMLButtonElement;
+    expect(act.disabled).toBe(true);
+    const text = screen.getByTestId("payload-text");
+    await user.clear(text);
+    await user.type(text, "[[1]");
+    expect(screen.getByText("A payload is a JSON object: { … }.")).toBeTruthy();
+    await user.clear(text);
+    await user.type(text, '{{"file_id": 7}');
+    expect(screen.getByTestId("payload-diff").textContent).toContain("file_id");
+    await user.type(text, "{Control>}{Enter}{/Control}");
+    await waitFor(() => expect(server.to("POST", `/api/v1/admin/jobs/${JOB.id}/replay`)).toHaveLength(1));
+    expect(server.to("POST", `/api/v1/admin/jobs/${JOB.id}/replay`)[0]?.body).toEqual({ payload: { file_id: 7 } });
+  });
+
+  it("of many is replayed after a dry run that says how many", async () => {
+    const answers = [
+      { matching: 34, changed: 0, sample: [JOB] },
+      { matching: 34, changed: 34, sample: [JOB] },
+    ];
+    const server = fakeServer({ ...BASE, "POST /api/v1/admin/jobs/replay": () => answers.shift() });
+    await renderApp("/jobs?tab=dead&type=datagen.start");
+    const user = userEvent.setup();
+    await user.click(await screen.findByTestId("replay-all"));
+    expect((await screen.findByTestId("batch-count")).textContent).toContain("34 jobs will be replayed");
+    await user.click(screen.getByTestId("batch-confirm"));
+    await waitFor(() => expect(screen.queryByTestId("batch")).toBeNull());
+    expect(server.to("POST", "/api/v1/admin/jobs/replay").map((one) => one.body)).toEqual([
+      { filter: { type: "datagen.start" }, dry_run: true },
+      { filter: { type: "datagen.start" }, dry_run: false },
+    ]);
+  });
+
+  it("of one's own is all that a user sees", async () => {
+    const server = fakeServer({ ...BASE, "GET /api/me": envelope({ ...ME, is_admin: false, role: "user" }) });
+    await renderApp("/jobs");
+    expect(await screen.findByRole("heading", { level: 1, name: "My jobs" })).toBeTruthy();
+    expect(await screen.findByTestId("job")).toBeTruthy();
+    expect(screen.queryByTestId("jobs-tab-dead")).toBeNull();
+    expect(server.asked.filter((one) => one.path.includes("/admin/"))).toEqual([]);
+  });
+});
+
+describe("a schedule", () => {
+  it("says what is missing, and is sent with its times", async () => {
+    const server = fakeServer({ ...BASE, "POST /api/v1/schedules": SCHEDULE });
+    const { container } = await renderApp("/schedules?open=new");
+    const user = userEvent.setup();
+    await user.click(await screen.findByTestId("schedule-save"));
+    expect(screen.getByText("Give it a name.")).toBeTruthy();
+    expect(screen.getByText("Choose a sample file.")).toBeTruthy();
+    expect(server.to("POST", "/api/v1/schedules")).toEqual([]);
+    await user.type(screen.getByTestId("schedule-name"), "nightly");
+    await user.selectOptions(await screen.findByTestId("start-file"), "7");
+    await user.selectOptions(screen.getByTestId("start-type"), "qa_pairs");
+    await user.selectOptions(screen.getByTestId("schedule-preset"), "workdays");
+    expect((await screen.findByTestId("schedule-firings")).textContent).toMatch(/2036/);
+    await accessible(container.ownerDocument.querySelector("[data-testid=schedule-sheet]") ?? container);
+    await user.click(screen.getByTestId("schedule-save"));
+    await waitFor(() => expect(server.to("POST", "/api/v1/schedules")).toHaveLength(1));
+    expect(server.to("POST", "/api/v1/schedules")[0]?.body).toMatchObject({
+      name: "nightly",
+      type: "datagen.start",
+      cron: "0 9 * * 1-5",
+      misfire: "once",
+      payload: { file_id: 7, task_type: "qa_pairs" },
+    });
   });
 });

@@ -85,7 +85,7 @@ export const actOnMany = (act: BatchAct, body: JobBatch): Promise<JobBatchResult
 /** What `act` would change: nothing is changed by asking. */
 export const dryRunQuery = (act: BatchAct, target: Pick<JobBatch, "ids" | "filter">) =>
   queryOptions({
-    queryKey: ["jobs", "dry-run", act, target],
+    queryKey: ["job-batch", act, target],
     queryFn: () => actOnMany(act, { ...target, dry_run: true }),
     staleTime: 0,
     gcTime: 0,

@@ -56,11 +56,18 @@ export function JobFilters({ url, setUrl, types, queues, all }: FilterProps) {
             value={url.user ?? ""}
             onChange={(event) => setUrl({ user: event.target.value === "" ? undefined : Number(event.target.value) })}
           />
-          <SearchBox
-            label={t("jobs.filter.errorCode")}
-            value={url.error ?? ""}
-            onChange={(error) => setUrl({ error })}
-            className="relative w-40"
+          <Input
+            key={url.error ?? ""}
+            aria-label={t("jobs.filter.errorCode")}
+            placeholder={t("jobs.filter.errorCode")}
+            className="w-36"
+            spellCheck={false}
+            autoCapitalize="off"
+            defaultValue={url.error ?? ""}
+            onBlur={(event) => setUrl({ error: event.target.value.trim() || undefined })}
+            onKeyDown={(event) => {
+              if (event.key === "Enter") event.currentTarget.blur();
+            }}
           />
           <Made url={url} setUrl={setUrl} />
           <SearchBox

@@ -231,7 +231,7 @@ export default {
     reconnects_other: "{{count, number}} reconnects",
     counts:
       "published {{published}} · delivered {{delivered}} · again {{redelivered}} · refused {{refused}} · nacked {{nacked}}",
-    since: "since {{when}}",
+    since: "{{when}}",
     alive: "Alive",
     draining: "Draining",
     silent: "Silent",
@@ -239,6 +239,6 @@ export default {
     drainingHint: "It ends or hands back what it runs, and takes nothing new.",
     jobs: "What it runs",
     more: "and {{count, number}} more",
-    started: "up since {{when}}",
+    started: "started {{when}}",
   },
 };

@@ -219,7 +219,7 @@ export default {
     transportStates: { up: "已连接", connecting: "连接中", down: "已断开" },
     reconnects_other: "重连 {{count, number}} 次",
     counts: "发布 {{published}} · 送达 {{delivered}} · 重复 {{redelivered}} · 拒绝 {{refused}} · 退回 {{nacked}}",
-    since: "自 {{when}}",
+    since: "{{when}}起",
     alive: "在线",
     draining: "排空中",
     silent: "失联",
@@ -227,6 +227,6 @@ export default {
     drainingHint: "它会结束或交还正在运行的作业，不再接新的。",
     jobs: "正在运行",
     more: "另有 {{count, number}} 个",
-    started: "启动于 {{when}}",
+    started: "{{when}}启动",
   },
 };
