@@ -13,6 +13,7 @@ from tidemill.wire.canonical_parts import Dialect
 _MODELS = "/v1/models"
 _GEMINI = "/v1beta"
 _GEMINI_MODELS = "/v1beta/models"
+_GOOGLES = (b"x-goog-api-key", b"x-goog-api-client")
 
 
 class Door(Struct, frozen=True):
@@ -78,19 +79,24 @@ def door_of(path: str, query: bytes, headers: Headers) -> Door | None:
     known = _CALLS.get(path)
     if known is not None:
         return known
-    if path == _MODELS or path.startswith(f"{_MODELS}/"):
-        return Door(dialect_of(path, headers), model=path.removeprefix(_MODELS).removeprefix("/"))
     if path == _GEMINI_MODELS:
         return Door(Dialect.GEMINI)
-    return _of_gemini(path.removeprefix(f"{_GEMINI_MODELS}/"), query) if path.startswith(f"{_GEMINI_MODELS}/") else None
+    if path.startswith(f"{_GEMINI_MODELS}/"):
+        rest = path.removeprefix(f"{_GEMINI_MODELS}/")
+        return _method_of(rest, query) or Door(Dialect.GEMINI, model=rest)
+    if path == _MODELS or path.startswith(f"{_MODELS}/"):
+        # Google's newer SDKs call the same methods below /v1.
+        rest = path.removeprefix(_MODELS).removeprefix("/")
+        return _method_of(rest, query) or Door(dialect_of(path, headers), model=rest)
+    return None
 
 
-def _of_gemini(rest: str, query: bytes) -> Door | None:
+def _method_of(rest: str, query: bytes) -> Door | None:
+    """Return the door of ``model:method``; None when it is no such thing (a model's own name may hold a colon)."""
     model, colon, method = rest.rpartition(":")
     found = _METHODS.get(method) if colon else None
     if found is None:
-        # A model's own name may hold a colon.
-        return Door(Dialect.GEMINI, model=rest)
+        return None
     sse = not found.stream or b"sse" in parse_qs(query).get(b"alt", [])
     return Door(found.dialect, found.kind, found.endpoint, model, found.stream, sse)
 
@@ -98,6 +104,8 @@ def _of_gemini(rest: str, query: bytes) -> Door | None:
 def dialect_of(path: str, headers: Headers) -> Dialect:
     """Return the protocol in which a client at ``path`` expects answers, errors above all."""
     if path == _GEMINI or path.startswith(f"{_GEMINI}/"):
+        return Dialect.GEMINI
+    if path.startswith(_MODELS) and any(header(headers, name) is not None for name in _GOOGLES):
         return Dialect.GEMINI
     if path.startswith("/v1/messages") or header(headers, b"anthropic-version") is not None:
         return Dialect.ANTHROPIC
