@@ -38,12 +38,12 @@ export interface GridProps {
 const COLUMNS = cx(
   "grid-cols-[7.5rem_minmax(0,1fr)_7.5rem]",
   "md:grid-cols-[8.5rem_minmax(11rem,1.2fr)_minmax(8rem,1fr)_minmax(9rem,1.4fr)_7rem]",
-  "xl:grid-cols-[8.5rem_minmax(13rem,1fr)_minmax(9.5rem,0.7fr)_minmax(12rem,2.2fr)_6rem_4rem_5.5rem_8rem]",
+  "xl:grid-cols-[8.5rem_minmax(11.5rem,0.8fr)_minmax(8.75rem,0.5fr)_minmax(12rem,2.2fr)_5.5rem_4rem_5.5rem_8rem]",
 );
 const COLUMNS_WITH_PICK = cx(
   "grid-cols-[2.25rem_5.5rem_minmax(0,1fr)_7rem]",
   "md:grid-cols-[2.25rem_8.5rem_minmax(11rem,1.2fr)_minmax(8rem,1fr)_minmax(9rem,1.4fr)_7rem]",
-  "xl:grid-cols-[2.25rem_8.5rem_minmax(13rem,1fr)_minmax(9.5rem,0.7fr)_minmax(12rem,2.2fr)_6rem_4rem_5.5rem_8rem]",
+  "xl:grid-cols-[2.25rem_8.5rem_minmax(11.5rem,0.8fr)_minmax(8.75rem,0.5fr)_minmax(12rem,2.2fr)_5.5rem_4rem_5.5rem_8rem]",
 );
 const CELL = "min-w-0 truncate px-2";
 
