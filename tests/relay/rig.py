@@ -53,7 +53,9 @@ def box() -> SecretBox:
 
 def identify(scope: MutableMapping[str, Any]) -> Actor | TidemillError:
     """Take ``Bearer user-<n>`` for user n's key, ``Bearer poor`` for one without scopes, ``narrow`` for one model."""
-    given = dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer ")
+    headers = dict(scope["headers"])
+    found = (headers[name] for name in (b"authorization", b"x-api-key", b"x-goog-api-key") if name in headers)
+    given = next(found, b"").decode().removeprefix("Bearer ")
     if given.startswith("user-"):
         number = int(given.removeprefix("user-"))
         return _actor(number, frozenset({"relay"}), None)
