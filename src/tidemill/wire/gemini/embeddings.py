@@ -15,6 +15,7 @@ from tidemill.wire.gemini.codec import model_path
 from tidemill.wire.gemini.errors import read_fault
 from tidemill.wire.gemini.names import camel_body
 from tidemill.wire.gemini.usage import read_usage, write_usage
+from tidemill.wire.openai.shapes import ABSENT
 
 
 class _TextIn(Struct, frozen=True):
@@ -44,7 +45,7 @@ class _VectorIn(Struct, frozen=True):
 class _AnswerIn(Struct, frozen=True, rename="camel"):
     embedding: _VectorIn | None = None
     embeddings: list[_VectorIn] | None = None
-    usage_metadata: Any = None
+    usage_metadata: Raw = ABSENT
     error: Any = None
 
 

@@ -203,7 +203,7 @@ class AnswerIn(Struct, frozen=True, rename="camel"):
 
     candidates: list[CandidateIn] | None = None
     prompt_feedback: FeedbackIn | None = None
-    usage_metadata: Any = None
+    usage_metadata: Raw = ABSENT
     model_version: str | None = None
     response_id: str | None = None
     create_time: str | None = None

@@ -22,8 +22,17 @@ from tidemill.wire.sse import DONE_DATA, EventTooLargeError, Splitter, data_of
 
 _chunks = msgspec.json.Decoder(AnswerIn)
 
+_DATA, _EVENT_END = b"data: ", b"\r\n\r\n"
+
 _BROKE_OFF = Fault(kind=Kind.UPSTREAM, message="the upstream's stream broke off before its end", code="stream_broken")
 _EMPTY = Fault(kind=Kind.UPSTREAM, message="the upstream's stream held no answer", code="empty_stream")
+
+
+def _is_one_event(data: bytes) -> bool:
+    """Tell whether a read is one event of one line with Google's line ends, as nearly every one is."""
+    size = len(data)
+    whole = data.startswith(_DATA) and data.endswith(_EVENT_END)
+    return whole and data.find(b"\n") == size - 3 and data.find(b"\r") == size - 4
 
 
 class GeminiStreamDecoder:
@@ -51,6 +60,9 @@ class GeminiStreamDecoder:
             if not data:
                 return out
             self._splitter = ArraySplitter() if data[:1] in {b"[", b"{"} else Splitter()
+        elif isinstance(self._splitter, Splitter) and _is_one_event(data) and not self._splitter.rest():
+            self._read(data[len(_DATA) : -len(_EVENT_END)], out)
+            return out
         try:
             events = self._splitter.feed(data)
         except EventTooLargeError as error:
@@ -75,8 +87,10 @@ class GeminiStreamDecoder:
 
     def _take(self, event: bytes, out: list[Event]) -> None:
         data = event if isinstance(self._splitter, ArraySplitter) else data_of(event)
-        if not data or data == DONE_DATA:
-            return
+        if data and data != DONE_DATA:
+            self._read(data, out)
+
+    def _read(self, data: bytes, out: list[Event]) -> None:
         try:
             chunk = _chunks.decode(data)
         except MALFORMED:
@@ -104,7 +118,7 @@ class GeminiStreamDecoder:
     def _chunk(self, chunk: AnswerIn, out: list[Event]) -> None:
         candidates = chunk.candidates
         if not self._started:
-            if candidates is None and chunk.usage_metadata is None and chunk.prompt_feedback is None:
+            if candidates is None and not memoryview(chunk.usage_metadata) and chunk.prompt_feedback is None:
                 self.garbage += 1
                 return
             self._started = True
@@ -117,7 +131,7 @@ class GeminiStreamDecoder:
             refused = blocked(chunk.prompt_feedback)
             if refused is not None and refused.stop is not UNSET:
                 self._refused = Stopped(refused.stop, 0, UNSET, refused.stop_detail)
-        if chunk.usage_metadata is not None:
+        if memoryview(chunk.usage_metadata):
             usage = with_searches(read_usage(chunk.usage_metadata), chunk)
             if usage is not UNSET:
                 out.append(Metered(usage))

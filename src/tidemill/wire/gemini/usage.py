@@ -1,11 +1,9 @@
 """Gemini's usage, which counts thinking apart and the cache within the prompt, into buckets and back."""
 
-from typing import Any
-
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
-from tidemill.wire.canonical_json import told
+from tidemill.wire.canonical_json import MALFORMED, told
 from tidemill.wire.canonical_usage import Count, Usage, split, total_of
 
 
@@ -47,18 +45,25 @@ class UsageOut(Struct, frozen=True, rename="camel"):
     candidates_tokens_details: list[ModalityOut] | UnsetType = UNSET
 
 
-def read_usage(value: Any) -> Usage | UnsetType:
-    """Return the buckets of a decoded ``usageMetadata``; UNSET when there is none, or none that can be read."""
-    if not isinstance(value, dict):
+_usages = msgspec.json.Decoder(_UsageIn | None, strict=False)
+
+
+def read_usage(raw: Raw) -> Usage | UnsetType:
+    """Return the buckets of a ``usageMetadata``; UNSET when there is none, or none that can be read."""
+    if not memoryview(raw):
         return UNSET
     try:
-        came = msgspec.convert(value, _UsageIn, strict=False)
-    except msgspec.ValidationError:
+        came = _usages.decode(raw)
+    except MALFORMED:
+        return UNSET
+    if came is None:
         return UNSET
     if came.prompt_token_count is None and came.candidates_token_count is None and came.total_token_count is None:
         return UNSET
-    audio = _of("AUDIO", came.prompt_tokens_details, came.cache_tokens_details)
-    image = _of("IMAGE", came.prompt_tokens_details, came.cache_tokens_details)
+    audio = image = None
+    if came.prompt_tokens_details is not None:
+        audio = _of("AUDIO", came.prompt_tokens_details, came.cache_tokens_details)
+        image = _of("IMAGE", came.prompt_tokens_details, came.cache_tokens_details)
     fresh, (read, audio_in, image_in) = split(
         told(came.prompt_token_count), came.cached_content_token_count, audio, image
     )
