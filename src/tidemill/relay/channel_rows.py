@@ -11,7 +11,7 @@ from tidemill.platform.db import Row
 from tidemill.platform.http import check_address
 from tidemill.relay.channel_state import P50, P95, ChannelState
 from tidemill.relay.contracts import ChannelChange, ChannelKeyView, ChannelView, ChannelWish, Models
-from tidemill.relay.providers import provider_of
+from tidemill.relay.providers import PROVIDERS, provider_of
 from tidemill.relay.snapshot import Channel
 
 MAX_NAME = 200
@@ -41,7 +41,7 @@ def checked_columns(fields: Mapping[str, Any], *, allow_private: bool) -> dict[s
         if columns["provider"] == "local":
             raise BadInput.of("provider", "`local` is kept for local models, which become channels by themselves")
     if "base_url" in columns:
-        columns["base_url"] = columns["base_url"].strip()
+        columns["base_url"] = columns["base_url"].strip() or _presets_own(columns.get("provider", ""))
         check_address(columns["base_url"], allow_private=allow_private, field="base_url")
     if "models" in columns:
         columns["models"] = _models(columns["models"])
@@ -49,6 +49,14 @@ def checked_columns(fields: Mapping[str, Any], *, allow_private: bool) -> dict[s
         columns["tags"] = [_text("tags", tag, _SHORT) for tag in _most("tags", columns["tags"], MAX_TAGS)]
     _check_numbers(columns)
     return columns
+
+
+def _presets_own(provider: str) -> str:
+    """Return where a provider is to be found when nobody says; only names that we know have such a place."""
+    preset = PROVIDERS.get(provider)
+    if preset is None or preset.base_url is None:
+        raise BadInput.of("base_url", "is missing; only well-known providers have an address of their own")
+    return preset.base_url
 
 
 def _check_numbers(columns: Mapping[str, Any]) -> None:

@@ -147,13 +147,15 @@ class ChannelTest(Struct, frozen=True):
 class ChannelWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A channel to be made. ``models``: public name → name at the service; a list means equal names.
 
+    ``provider`` picks a preset (``relay.providers``); ``base_url`` may be left out where that has an address.
+
     ``weight`` 0 takes no traffic; a higher ``priority`` is asked first; ``max_concurrent`` and ``rpm`` absent: the
     setting's default and no limit. ``defaults``: request fields used where a client sets none.
     """
 
     name: str
-    base_url: str
     models: Models
+    base_url: str = ""
     provider: str = "openai"
     keys: list[str] = []
     priority: int = 0

@@ -228,7 +228,7 @@ class ChannelService:
 def _as_new(change: ChannelChange) -> ChannelWish:
     fields = given(change)
     for name in ("base_url", "models"):
-        if name not in fields:
+        if name not in fields and not (name == "base_url" and "provider" in fields):
             raise BadInput.of(name, f"is missing; {fields['name']} is a new channel")
     return ChannelWish(**fields)
 
