@@ -2265,6 +2265,7 @@ export interface components {
         };
         /** ChannelWish */
         ChannelWish: {
+            /** @default  */
             base_url: string;
             defaults?: {
                 [key: string]: unknown;

@@ -1,7 +1,8 @@
 """Providers as data: which protocol each speaks, where, with which key header, and what it does its own way.
 
 A channel's ``provider`` picks a preset; a name nobody knows is an OpenAI-compatible service at the address given.
-Addresses and oddities are the providers' own documentation, read in November 2026:
+Addresses and oddities are written down from what is commonly known of these services and were not tried against them;
+where one disagrees, its own documentation wins:
 platform.openai.com/docs, learn.microsoft.com/azure/ai-foundry/openai/reference (deployment paths, ``api-version``,
 ``api-key``), docs.anthropic.com/en/api, ai.google.dev/api, api-docs.deepseek.com (``reasoning_content`` goes back),
 help.aliyun.com/zh/model-studio (compatible mode), platform.moonshot.cn/docs, docs.bigmodel.cn (``/api/paas/v4``),

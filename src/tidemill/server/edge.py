@@ -31,7 +31,7 @@ _SECURITY_HEADERS: Sequence[tuple[bytes, bytes]] = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 _MAX_REQUEST_ID = 128
-_RELAY = "/v1"
+_RELAY = frozenset({"/v1", "/v1beta"})
 _SOCKET = "ws"
 _FIRST_ERROR = 400
 
@@ -150,7 +150,7 @@ class Edge:
             http_requests.labels(name, method if method in _METHODS else "other", str(status)).inc()
             http_seconds.labels(name).observe(duration)
             # A relayed call that went well is told by its usage event; a line more costs as much as relaying it.
-            if path not in _QUIET and not (name == _RELAY and status < _FIRST_ERROR):
+            if path not in _QUIET and not (name in _RELAY and status < _FIRST_ERROR):
                 log.info(
                     "http.request",
                     method=method,
