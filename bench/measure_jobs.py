@@ -191,14 +191,15 @@ def measure() -> list[Figure]:
         ):
             value, samples = median_of(getattr(one, field) for one in rates)
             own = field == "enqueue_per_s"
+            beside_it = None if name == "sqlite" else median_of(getattr(one, field) for one in taken[beside])[0]
             figures.append(
                 Figure(
                     name=f"jobs, {name}: {title}",
                     value=value,
                     unit=unit,
                     samples=samples,
-                    baseline=inserts if own else median_of(getattr(one, field) for one in taken[beside])[0],
-                    baseline_name="one plain row a transaction" if own else f"{beside}, same run",
+                    baseline=inserts if own else beside_it,
+                    baseline_name="one plain row a transaction" if own else f"{beside}, same run" if beside_it else "",
                 )
             )
     return figures
