@@ -22,7 +22,7 @@ from tidemill.platform.jobs.tables import job, worker
 FRESH_S = 15.0
 _LIVE = ("pending", "running")
 _COUNTS = ("accepted", "below_threshold", "needs_review", "failed")
-STANDING = ("task_id", "seq", *_COUNTS, "cost_nano", "budget_nano", "paused", "live", "next_chunk")
+STANDING = ("task_id", "epoch", "seq", *_COUNTS, "cost_nano", "budget_nano", "paused", "live", "next_chunk")
 
 
 class Hand(Struct, frozen=True):
@@ -41,9 +41,13 @@ class Out(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """Where the whole task stands, whoever made it: at sequence number ``seq``, ``stored`` items have ended."""
+    """Where the whole task stands, whoever made it: at sequence number ``seq``, ``stored`` items have ended.
+
+    ``epoch`` is the entry of the run that joined last.
+    """
 
     task_id: str
+    epoch: int
     seq: int
     stored: int
     cost_nano: int
@@ -57,6 +61,7 @@ def standing(row: Row) -> Standing:
     """Return where a task stands by its row."""
     return Standing(
         task_id=row["task_id"],
+        epoch=row["epoch"],
         seq=row["seq"],
         stored=sum(row[name] for name in _COUNTS),
         cost_nano=row["cost_nano"],
@@ -157,15 +162,6 @@ async def tell(w: Writer, scope: Scope, task_id: str, entry: int, slots: int, pa
     return await w.run(mine.values(slots=slots, part=part)) == 1
 
 
-async def set_chunk_samples(w: Writer, scope: Scope, task_id: str, samples: int) -> Row:
-    """Decide how many samples the chunks of a locked task have; returns its row."""
-    del scope  # as above
-    mine = update(tasks).where(tasks.c.task_id == task_id).values(chunk_samples=samples)
-    row = await w.first(mine.returning(*tasks.c))
-    assert row is not None  # noqa: S101 - the caller has locked it
-    return row
-
-
 # --- chunks
 
 
@@ -177,8 +173,29 @@ def _not_made(entry: int) -> Any:
     return and_(task_chunk.c.entry != entry, ~exists(made))
 
 
-async def lease(w: Writer, scope: Scope, task: Standing, entry: int, *, count: int, wanted: int) -> list[int] | None:
-    """Hand out up to ``wanted`` of a locked task's ``count`` chunks: first those that nobody makes any more.
+async def lease_fresh(
+    w: Writer, scope: Scope, task_id: str, entry: int, *, count: int, wanted: int
+) -> Sequence[int] | None:
+    """Hand out the next ``wanted`` of a task's ``count`` chunks, holding its row; None when it is not that simple.
+
+    That is: when fewer are left, when some were left behind, or when the run has no place in the crew any more.
+    """
+    del scope  # as above
+    left_behind = exists(select(task_chunk.c.chunk_no).where(task_chunk.c.task_id == task_id, _not_made(entry)))
+    plain = (
+        update(tasks)
+        .where(tasks.c.task_id == task_id, tasks.c.status == "running", tasks.c.next_chunk <= count - wanted)
+        .where(in_place(task_id, entry), ~left_behind)
+        .values(next_chunk=tasks.c.next_chunk + wanted)
+    )
+    end: int | None = await w.scalar(plain.returning(tasks.c.next_chunk))
+    return None if end is None else await _hand_out(w, task_id, entry, range(end - wanted, end))
+
+
+async def lease(
+    w: Writer, scope: Scope, task: Standing, entry: int, *, count: int, wanted: int
+) -> tuple[list[int], Sequence[int]] | None:
+    """Hand out up to ``wanted`` of a locked task's ``count`` chunks: first those that were left behind, then new ones.
 
     None when the run has no place in the crew any more.
     """
@@ -194,8 +211,12 @@ async def lease(w: Writer, scope: Scope, task: Standing, entry: int, *, count: i
     fresh = range(task.next_chunk, min(count, task.next_chunk + wanted - len(numbers)))
     if fresh:
         await w.run(update(tasks).where(tasks.c.task_id == task_id).values(next_chunk=fresh.stop))
-        await w.run(insert(task_chunk), [{"task_id": task_id, "chunk_no": one, "entry": entry} for one in fresh])
-    return [*numbers, *fresh]
+    return numbers, await _hand_out(w, task_id, entry, fresh)
+
+
+async def _hand_out(w: Writer, task_id: str, entry: int, fresh: Sequence[int]) -> Sequence[int]:
+    await w.run(insert(task_chunk), [{"task_id": task_id, "chunk_no": one, "entry": entry} for one in fresh])
+    return fresh
 
 
 async def close(w: Writer, scope: Scope, task_id: str, numbers: Sequence[int]) -> None:

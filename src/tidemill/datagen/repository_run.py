@@ -43,11 +43,11 @@ class Delta(Struct, kw_only=True):
 async def finished_among(r: Reader, scope: Scope, task_id: str, numbers: Collection[int]) -> set[int]:
     """Return which of these item numbers have a row or a record of failure."""
     del scope  # the task's row was read under it
-    found: set[int] = set()
-    for table in (generated_data, task_item_failed):
-        stmt = select(table.c.item_no).where(table.c.task_id == task_id, table.c.item_no.in_(numbers))
-        found.update(row["item_no"] for row in await r.all(stmt))
-    return found
+    rows, failed = (
+        select(table.c.item_no).where(table.c.task_id == task_id, table.c.item_no.in_(numbers))
+        for table in (generated_data, task_item_failed)
+    )
+    return {row["item_no"] for row in await r.all(rows.union_all(failed))}
 
 
 async def accepted_after(r: Reader, scope: Scope, task_id: str, after: int) -> Sequence[Row]:

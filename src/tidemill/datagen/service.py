@@ -25,6 +25,7 @@ from tidemill.datagen.contracts import (
     TaskTypeView,
     credits_text,
 )
+from tidemill.datagen.engine.chunks import chunk_samples
 from tidemill.datagen.engine.feed import Feeds, ended_before
 from tidemill.datagen.engine.log_lines import FOR_THE_OWNER, log_line, pause
 from tidemill.datagen.engine.mill import Mill, Previewed
@@ -194,6 +195,7 @@ class TaskService:
                     "file_id": plan.file_id,
                     "plan": msgspec.to_builtins(plan),
                     "total": plan.total,
+                    "chunk_samples": chunk_samples(plan),
                     "budget_nano": choices.budget_nano,
                 },
             )

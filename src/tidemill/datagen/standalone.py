@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tidemill.datagen import repository, repository_run, views
 from tidemill.datagen.contracts import StartRequest, credits_text
+from tidemill.datagen.engine.chunks import chunk_samples
 from tidemill.datagen.engine.mill import Mill
 from tidemill.datagen.engine.run import RunEnd
 from tidemill.datagen.errors import StartRefused, problem
@@ -155,6 +156,7 @@ class Standalone:
             "file_id": plan.file_id,
             "plan": msgspec.to_builtins(plan),
             "total": plan.total,
+            "chunk_samples": chunk_samples(plan),
             "budget_nano": budget_nano,
         }
 

@@ -64,7 +64,7 @@ tasks = Table(
     Column("key_id", String(36)),
     # Every chunk below next_chunk was handed out: it is stored whole, or has a row in task_chunk.
     Column("next_chunk", Integer, nullable=False, server_default="0"),
-    # Samples in a chunk, decided when the task is first taken on (0: not yet).
+    # Samples in a chunk, decided at the start (0: begun before chunks were counted; batch_size, and any may be begun).
     Column("chunk_samples", Integer, nullable=False, server_default="0"),
     Index("ix_tasks_user_id_id", "user_id", "id"),
     Index("ix_tasks_status", "status"),
@@ -103,7 +103,8 @@ generated_data = Table(
     Column("output_tokens", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="1"),
     Column("event_seq", BigInteger),
-    # Of an accepted row, where the task refuses duplicates: the digest of its text in normal form.
+    # Of an accepted row, where the task refuses duplicates and several runs made it: the digest of its text in normal
+    # form. What was stored before the second run joined has none; that run has read it.
     Column("fingerprint", String(32)),
     UniqueConstraint("task_id", "item_no", name="uq_generated_data_task_id_item_no"),
     Index(

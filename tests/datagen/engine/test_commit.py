@@ -128,6 +128,7 @@ class Listener:
     user_id = 1
     task_type = "note"
     prompt_version = "1"
+    alone = False
 
     def __init__(self, task_id: str, entry: int) -> None:
         self.place = Place(task_id, entry, Unclaimed())

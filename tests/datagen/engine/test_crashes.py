@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete, update
 
 from tests.datagen.engine.conftest import add_users, until
 from tests.datagen.engine.fakes import FakeRelay, Installation, Said, Writer, is_judge, service
@@ -18,6 +19,7 @@ from tests.datagen.engine.test_run import assert_whole, rows_of, started, task_r
 from tests.fixtures.databases import opened_in_memory
 from tidemill.datagen.engine.mill import Mill
 from tidemill.datagen.engine.run import RunEnd
+from tidemill.datagen.tables import task_chunk, tasks
 from tidemill.platform.db import Database
 from tidemill.relay.contracts import Call
 from tidemill.relay.errors import NoChannelAvailable, RateLimited, UpstreamFailed, UpstreamTimedOut
@@ -183,3 +185,24 @@ async def test_calls_repeated_after_a_kill_are_those_in_flight_and_one_window(qu
     assert await quick.mill.run(task_id, asyncio.Event(), asyncio.Event()) == "finished"
     assert len(quick.relay.calls) <= 160 + 6 + window
     await assert_whole(quick, task_id)
+
+
+async def test_a_task_begun_before_chunks_were_counted_passes_over_what_is_stored(installation: Installation) -> None:
+    installation.relay.script = Writer(latency_s=0.005)
+    task_id = await started(installation, variants_per_sample=10, sample_limit=3)
+    mill = installation.new_mill()
+    running = asyncio.ensure_future(mill.run(task_id, asyncio.Event(), asyncio.Event()))
+
+    async def some() -> bool:
+        return (await task_row(installation, task_id))["accepted"] >= 20
+
+    await until(some)
+    await killed(mill, running)
+    async with installation.db.write() as w:
+        await w.run(update(tasks).values(chunk_samples=0, next_chunk=0))
+        await w.run(delete(task_chunk))
+    stored = (await task_row(installation, task_id))["accepted"]
+    calls = len(installation.relay.calls)
+    assert await installation.mill.run(task_id, asyncio.Event(), asyncio.Event()) == "finished"
+    await assert_whole(installation, task_id)
+    assert len(installation.relay.calls) - calls == 60 - stored

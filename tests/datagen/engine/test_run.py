@@ -377,7 +377,7 @@ async def test_many_failures_of_one_kind_pause_the_task_with_the_cause(
 
 
 async def test_earlier_rows_of_a_sample_are_shown_as_taken(quick: Installation) -> None:
-    quick.relay.script = Writer(latency_s=0.001)
+    quick.relay.script = Writer(latency_s=0.02)  # ten commit windows: the first row is stored before the second is
     task_id = await started(quick, variants_per_sample=1, data_rounds=2, max_concurrent=1, sample_limit=2)
     await run(quick, task_id)
     assert "A note about matter 1 of the day." not in str(quick.relay.calls[1].messages)

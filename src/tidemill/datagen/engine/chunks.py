@@ -27,11 +27,16 @@ def chunk_samples(plan: TaskPlan) -> int:
 
 
 class Chunks:
-    """The chunks of one task. Invariant: each item is in exactly one."""
+    """The chunks of one task. Invariant: each item is in exactly one.
+
+    ``samples`` is 0 for a task that was begun before chunks were counted. Then they have a batch each, and are not
+    ``counted``: one that was never handed out may hold items that are stored all the same.
+    """
 
     def __init__(self, plan: TaskPlan, samples: int) -> None:
         self._plan = plan
-        self.samples = samples
+        self.counted = samples > 0
+        self.samples = samples = samples or min(plan.batch_size, plan.samples)
         self._in_round = -(-plan.samples // samples)
         self.count = self._in_round * plan.rounds
 

@@ -48,6 +48,11 @@ class Note(Struct, frozen=True):
 class Sender(Author, Protocol):
     """The run that an entry belongs to, and how it hears what became of it."""
 
+    @property
+    def alone(self) -> bool:
+        """Tell whether nobody else made the task when the run last looked."""
+        ...
+
     def completed_by(self, outcomes: Sequence[Outcome]) -> list[int]:
         """Return the chunks of which nothing is left once these are on disk."""
         ...
@@ -124,31 +129,23 @@ class GroupCommit:
             _tell_end(batch.sender, written[id(batch)])
 
     async def _write(self, batches: "Sequence[_Batch]") -> "dict[int, _Written | None]":
-        """Write one group; returns what became of each batch by its id, None for the runs that were fenced off."""
-        written: dict[int, _Written | None] = {id(batch): None for batch in batches}
-        rows: list[dict[str, Any]] = []
-        failed: list[dict[str, Any]] = []
-        events: list[dict[str, Any]] = []
-        taken: defaultdict[str, set[str]] = defaultdict(set)
+        """Write one group; returns what became of each batch by its id, None for the runs that were fenced off.
+
+        No text of a run that is alone has a twin that it does not know: then the group is written at once, and taken
+        back if somebody has joined.
+        """
+        if all(batch.sender.alone or not batch.marked for batch in batches):
+            try:
+                async with self._db.write() as w:
+                    return await _write_boldly(w, batches)
+            except _Surprise:
+                pass  # written again below, with everything looked at first
         async with self._db.write() as w:
-            for batch in await _held(w, batches):
-                place = batch.sender.place
-                stored, twins = await _without_twins(w, batch, taken[place.task_id])
-                delta, numbered = sum_up(batch.sender, stored, [note.line for note in batch.notes])
-                standing = await add_up(w, delta)
-                if standing is None:
-                    continue
-                taken[place.task_id].update(one.fingerprint for one in stored if one.fingerprint is not None)
-                before = standing.seq - delta.events
-                for number, (kind, values) in enumerate(numbered, before + 1):
-                    if kind == "event":
-                        events.append({**values, "seq": number})
-                    else:
-                        (rows if kind == "row" else failed).append({**values, "event_seq": number})
-                await repository_crew.close(w, SYSTEM, place.task_id, batch.sender.completed_by(stored))
-                written[id(batch)] = _Written(stored, twins, standing, before)
-            await add_rows(w, rows, failed, events)
-        return written
+            return await _write_carefully(w, batches)
+
+
+class _Surprise(Exception):
+    """Somebody has joined the crew of a task of the group, or a run has lost its claim."""
 
 
 class _Batch:
@@ -164,6 +161,11 @@ class _Batch:
             self.outcomes.append(content)
         else:
             self.notes.append(content)
+
+    @property
+    def marked(self) -> bool:
+        """Tell whether it holds texts that may have twins."""
+        return any(outcome.fingerprint is not None for outcome in self.outcomes)
 
 
 class _Written(Struct, frozen=True):
@@ -184,15 +186,83 @@ def _tell_end(sender: Sender, end: _Written | None) -> None:
         sender.refused(end.twins)
 
 
-async def _held(w: Writer, batches: "Sequence[_Batch]") -> "list[_Batch]":
+class _Records:
+    """What the batches of a group insert, numbered."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._failed: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+
+    async def move(
+        self, w: Writer, batch: _Batch, stored: list[Outcome], twins: list[Outcome], *, marked: bool
+    ) -> _Written | None:
+        """Move a batch's task on and take up what is to be inserted for it; None when its run was fenced off."""
+        sender = batch.sender
+        delta, numbered = sum_up(sender, stored, [note.line for note in batch.notes], marked=marked)
+        standing = await add_up(w, delta)
+        if standing is None:
+            return None
+        before = standing.seq - delta.events
+        for number, (kind, values) in enumerate(numbered, before + 1):
+            if kind == "event":
+                self._events.append({**values, "seq": number})
+            else:
+                (self._rows if kind == "row" else self._failed).append({**values, "event_seq": number})
+        await repository_crew.close(w, SYSTEM, sender.place.task_id, sender.completed_by(stored))
+        return _Written(stored, twins, standing, before)
+
+    async def insert(self, w: Writer) -> None:
+        """Insert everything."""
+        await add_rows(w, self._rows, self._failed, self._events)
+
+
+async def _write_boldly(w: Writer, batches: Sequence[_Batch]) -> dict[int, _Written | None]:
+    """Write a group first and look at what it rests on then; raises _Surprise when that does not hold."""
+    records = _Records()
+    written: dict[int, _Written | None] = {}
+    for batch in sorted(batches, key=_task_of):
+        end = written[id(batch)] = await records.move(w, batch, batch.outcomes, [], marked=False)
+        if end is not None and batch.marked and end.standing.epoch != batch.sender.place.entry:
+            raise _Surprise
+    for batch in sorted(batches, key=_job_of):
+        if written[id(batch)] is not None and not await batch.sender.place.claim.holds(w):
+            raise _Surprise
+    await records.insert(w)
+    return written
+
+
+async def _write_carefully(w: Writer, batches: Sequence[_Batch]) -> dict[int, _Written | None]:
+    """Look at everything first, under the locks of the tasks and jobs of the group."""
+    records = _Records()
+    written: dict[int, _Written | None] = {id(batch): None for batch in batches}
+    taken: defaultdict[str, set[str]] = defaultdict(set)
+    for batch in await _held(w, batches):
+        of_task = taken[batch.sender.place.task_id]
+        stored, twins = await _without_twins(w, batch, of_task)
+        end = written[id(batch)] = await records.move(w, batch, stored, twins, marked=True)
+        if end is not None:
+            of_task.update(one.fingerprint for one in stored if one.fingerprint is not None)
+    await records.insert(w)
+    return written
+
+
+def _task_of(batch: _Batch) -> str:
+    return batch.sender.place.task_id
+
+
+def _job_of(batch: _Batch) -> str:
+    return batch.sender.place.claim.job_id
+
+
+async def _held(w: Writer, batches: Sequence[_Batch]) -> list[_Batch]:
     """Return the batches whose task is live and whose run has its claim, both held until the transaction ends.
 
     In one order everywhere, tasks by name and then jobs by id, so that two transactions never wait for each other.
     """
-    tasks = sorted({batch.sender.place.task_id for batch in batches})
-    live = {task_id for task_id in tasks if await repository_crew.hold(w, SYSTEM, task_id)}
-    of_live = [batch for batch in batches if batch.sender.place.task_id in live]
-    of_live.sort(key=lambda batch: batch.sender.place.claim.job_id)
+    names = sorted({_task_of(batch) for batch in batches})
+    live = {task_id for task_id in names if await repository_crew.hold(w, SYSTEM, task_id)}
+    of_live = sorted((batch for batch in batches if _task_of(batch) in live), key=_job_of)
     return [batch for batch in of_live if await batch.sender.place.claim.holds(w)]
 
 
@@ -201,7 +271,7 @@ async def _without_twins(w: Writer, batch: _Batch, taken: AbstractSet[str]) -> t
     prints = [outcome.fingerprint for outcome in batch.outcomes if outcome.fingerprint is not None]
     known = set(taken)
     if prints:
-        known |= await known_fingerprints(w, SYSTEM, batch.sender.place.task_id, prints)
+        known |= await known_fingerprints(w, SYSTEM, _task_of(batch), prints)
     stored: list[Outcome] = []
     twins: list[Outcome] = []
     for outcome in batch.outcomes:

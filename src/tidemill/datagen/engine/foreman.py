@@ -137,6 +137,10 @@ class Foreman:
                 _log.warning("datagen.look_failed", task_id=self._place.task_id, error=repr(error))
 
     async def _look(self) -> None:
+        if self.figures.untold():
+            # While calls are made there is always something to write.
+            await self._settle()
+            return
         quiet = self._quiet()
         place = self._place
         async with self._db.read() as r:

@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from tidemill.datagen import repository_crew, repository_run
 from tidemill.datagen.engine.calls import Asker, CallLog
-from tidemill.datagen.engine.chunks import chunk_samples
 from tidemill.datagen.engine.claim import SYSTEM, Claim, Place, Unclaimed
 from tidemill.datagen.engine.commit import GroupCommit
 from tidemill.datagen.engine.lanes import Lanes
@@ -141,11 +140,7 @@ class Mill:
             standing = await repository_crew.lock(w, SYSTEM, duty.task_id)
             if standing is None or not await duty.claim.holds(w):
                 return None
-            row = await repository_crew.join(w, SYSTEM, duty.task_id, duty.claim.job_id, clock.now())
-            if row["chunk_samples"]:
-                return row
-            samples = chunk_samples(msgspec.convert(row["plan"], TaskPlan))
-            return await repository_crew.set_chunk_samples(w, SYSTEM, duty.task_id, samples)
+            return await repository_crew.join(w, SYSTEM, duty.task_id, duty.claim.job_id, clock.now())
 
     def _ring(self) -> None:
         for run in self._runs:

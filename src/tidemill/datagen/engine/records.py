@@ -21,9 +21,12 @@ class Author(Protocol):
 
 
 def sum_up(
-    sender: Author, stored: Sequence[Outcome], lines: Sequence[dict[str, Any]]
+    sender: Author, stored: Sequence[Outcome], lines: Sequence[dict[str, Any]], *, marked: bool
 ) -> tuple[Delta, list[tuple[str, dict[str, Any]]]]:
-    """Return what a run adds to its task, and what is inserted for it: (row | failed | event, values) by number."""
+    """Return what a run adds to its task, and what is inserted for it: (row | failed | event, values) by number.
+
+    ``marked``: with the fingerprints by which other runs find duplicates.
+    """
     delta = Delta(task_id=sender.place.task_id, entry=sender.place.entry, events=len(stored) + len(lines))
     now = clock.now()
     numbered: list[tuple[str, dict[str, Any]]] = [
@@ -38,12 +41,14 @@ def sum_up(
         if outcome.output is None:
             numbered.append(("failed", failed_values(sender, outcome)))
         else:
-            numbered.append(("row", row_values(sender, outcome)))
+            numbered.append(
+                ("row", {**row_values(sender, outcome), "fingerprint": outcome.fingerprint if marked else None})
+            )
     return delta, numbered
 
 
 def row_values(sender: Author, outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as a row of ``generated_data``, all but its sequence number."""
+    """Return an outcome as a row of ``generated_data``, all but its sequence number and fingerprint."""
     now = clock.now()
     return {
         "task_id": sender.place.task_id,
@@ -68,7 +73,6 @@ def row_values(sender: Author, outcome: Outcome) -> dict[str, Any]:
         "input_tokens": outcome.input_tokens,
         "output_tokens": outcome.output_tokens,
         "attempts": max(1, len(outcome.attempts)),
-        "fingerprint": outcome.fingerprint,
     }
 
 

@@ -144,16 +144,20 @@ class TaskRun:
 
     # The group commit speaks to the run through these.
 
+    @property
+    def alone(self) -> bool:
+        """Tell whether nobody else made the task when this run last looked."""
+        return len(self._foreman.crew) == 1
+
     def completed_by(self, outcomes: Sequence[Outcome]) -> list[int]:
         """Return the chunks of which nothing is left once these are on disk."""
         return self._source.completed_by(outcome.item for outcome in outcomes)
 
     def committed(self, outcomes: Sequence[Outcome], standing: Standing, before: int) -> None:
         """Count what is on disk."""
-        del before
         self._made += len(outcomes)
         self._settle(len(outcomes))
-        self._twins.mine(outcome.item.number for outcome in outcomes)
+        self._twins.stored((outcome.item.number for outcome in outcomes), before, standing.seq)
         self._foreman.committed(len(outcomes), sum(outcome.cost_nano for outcome in outcomes), standing)
         self._source.stored(outcome.item for outcome in outcomes)
 
@@ -324,7 +328,7 @@ class TaskRun:
         """Report, hear what others have accepted, and see to it that others help."""
         foreman = self._foreman
         self._report(foreman.standing.stored if self._leads else self._made, self._plan.total)
-        await self._twins.hear(foreman.standing.seq, shared=len(foreman.crew) > 1)
+        await self._twins.hear(foreman.standing.seq)
         chunks = self._chunks.count - foreman.standing.next_chunk
         if self._recruit is not None and chunks > 0 and foreman.go.is_set():
             most = self._plan.max_concurrent

@@ -163,27 +163,34 @@ class Source:
         """Lease chunks for about as many items as may be made at once; False when there was none."""
         in_chunk = self._chunks.samples * self._plan.variants
         wanted = max(1, -(-self._limit() // in_chunk))
-        task_id, entry = self._place.task_id, self._place.entry
+        task_id, entry, count = self._place.task_id, self._place.entry, self._chunks.count
+        left: list[int] = []
         async with self._db.write() as w:
-            standing = await self._place.lock(w)
+            fresh = await repository_crew.lease_fresh(w, SYSTEM, task_id, entry, count=count, wanted=wanted)
+            if fresh is None:
+                standing = await self._place.lock(w)
+                found = await repository_crew.lease(w, SYSTEM, standing, entry, count=count, wanted=wanted)
+                if found is None:
+                    raise PlaceLost
+                left, fresh = found
+            elif not await self._place.claim.holds(w):
+                raise PlaceLost
             await repository_crew.close(w, SYSTEM, task_id, self._whole)
-            numbers = await repository_crew.lease(w, SYSTEM, standing, entry, count=self._chunks.count, wanted=wanted)
-        if numbers is None:
-            raise PlaceLost
         self._whole.clear()
-        if numbers:
-            await self._read(numbers)
-        return bool(numbers)
+        await self._read([*left, *fresh], [*left] if self._chunks.counted else [*left, *fresh])
+        return bool(left or fresh)
 
-    async def _read(self, numbers: Sequence[int]) -> None:
-        found = {number: list(self._chunks.items(number)) for number in numbers}
-        wanted = [item.number for items in found.values() for item in items]
-        async with self._db.read() as r:
-            finished = await repository_run.finished_among(r, SYSTEM, self._place.task_id, wanted)
-        for number, items in found.items():
-            pending = [item for item in items if item.number not in finished]
+    async def _read(self, numbers: Sequence[int], begun: Sequence[int]) -> None:
+        """Make chunks ready; those ``begun`` may hold items that are stored."""
+        finished: set[int] = set()
+        if begun:
+            wanted = [item.number for number in begun for item in self._chunks.items(number)]
+            async with self._db.read() as r:
+                finished = await repository_run.finished_among(r, SYSTEM, self._place.task_id, wanted)
+        for number in numbers:
+            pending = [item for item in self._chunks.items(number) if item.number not in finished]
             if not pending:
-                # Handed out before the task's chunks were counted; forgotten with the next lease.
+                # Every item of it was stored before chunks were counted; forgotten with the next lease.
                 self._whole.append(number)
                 continue
             self._left[number] = len(pending)

@@ -3,6 +3,10 @@
 Exact duplicates are found over all processes: here mostly, and for certain in the commit. Near ones are found among
 what this run made and what it has heard of the others, which it does once a second: two processes that write nearly the
 same within that second, and the time one commit takes, both keep it.
+
+A run that is alone knows all that is stored, so its rows carry no fingerprint (the index of random digests costs as
+much as the rows themselves) and the commit asks nothing. Whoever joins reads what was stored before, and from then on
+every row of every run carries one.
 """
 
 from collections.abc import Iterable
@@ -26,14 +30,16 @@ class Twins:
         self._db = db
         self._task_id = task_id
         self._mine = Finished(plan.total)
-        self._heard_seq = seq
-        self._shared = True
+        # The number of the task's sequence up to which every accepted text is known here.
+        self._known_seq = seq
 
-    def mine(self, numbers: Iterable[int]) -> None:
-        """Note which items this run has stored: their texts are known."""
+    def stored(self, numbers: Iterable[int], before: int, after: int) -> None:
+        """Note that this run has stored these items, under numbers above ``before`` up to ``after``."""
         if self.index is not None:
             for number in numbers:
                 self._mine.add(number)
+        if before == self._known_seq:
+            self._known_seq = after
 
     async def load(self) -> None:
         """Read what is stored already."""
@@ -55,17 +61,15 @@ class Twins:
             if len(rows) < size:
                 return
 
-    async def hear(self, until_seq: int, *, shared: bool) -> None:
-        """Read what others have accepted up to ``until_seq``; ``shared``: whether there are others now."""
-        if self.index is None or not (shared or self._shared):
-            self._heard_seq = max(self._heard_seq, until_seq)
-            return
-        # Once more after the last one has left: what it stored since the look before.
-        self._shared = shared
-        while self._heard_seq < until_seq:
+    async def hear(self, until: int) -> None:
+        """Learn what others have accepted up to the number ``until``."""
+        while self.index is not None and self._known_seq < until:
+            after = self._known_seq
             async with self._db.read() as r:
-                rows = await repository_run.accepted_between(r, SYSTEM, self._task_id, self._heard_seq, until_seq)
+                rows = await repository_run.accepted_between(r, SYSTEM, self._task_id, after, until)
             for row in rows:
                 if row["item_no"] not in self._mine:
                     self.index.add(text_of(msgspec.json.decode(row["data_content"])), row["item_no"])
-            self._heard_seq = rows[-1]["event_seq"] if len(rows) == repository_run.TEXT_PAGE else until_seq
+            heard = rows[-1]["event_seq"] if len(rows) == repository_run.TEXT_PAGE else until
+            # A commit of this run may have moved it on meanwhile, from exactly here.
+            self._known_seq = max(self._known_seq, heard)
