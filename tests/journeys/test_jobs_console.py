@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from tests.fixtures.processes import Server, Simulator
 from tests.journeys import test_first_generation as journey
@@ -43,7 +43,7 @@ def start_of(file_id: int) -> dict[str, Any]:
 
 async def uploaded(page: Page, server: Server) -> int:
     """Upload the samples with the session of the page and return the file's id."""
-    sent = {"name": FILE, "mimeType": "application/x-ndjson", "buffer": (EXAMPLES / FILE).read_bytes()}
+    sent = FilePayload(name=FILE, mimeType="application/x-ndjson", buffer=(EXAMPLES / FILE).read_bytes())
     answer = await page.request.post(
         f"{server.base_url}/api/data_files/upload", multipart={"file": sent}, headers={"X-Tidemill": "1"}
     )
