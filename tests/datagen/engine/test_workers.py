@@ -355,6 +355,7 @@ async def test_a_stop_ends_both_and_a_resume_goes_on(pair: Pair) -> None:
     task_id = await pair.start()
     await pair.both_at_work(task_id)
     await pair.workers[1].service.stop(OWNER, task_id)
+    assert await pair.slots(task_id) == []
 
     async def quiet() -> bool:
         return pair.gauge.now == 0
