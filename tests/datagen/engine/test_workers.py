@@ -17,7 +17,6 @@ from tests.datagen.engine.fakes import OWNER, FakeRelay, Installation, Said, Wri
 from tests.datagen.engine.test_run import assert_whole, rows_of, task_row
 from tidemill.datagen.contracts import ResumeRequest, StartRequest, TaskRef
 from tidemill.datagen.engine.claim import SYSTEM
-from tidemill.datagen.engine.crew import fair_share
 from tidemill.datagen.engine.outcome import Outcome
 from tidemill.datagen.engine.run import TaskRun
 from tidemill.datagen.engine.twins import Twins
@@ -421,11 +420,3 @@ async def test_both_may_start_at_once_and_give_an_orphaned_task_one_job(pair: Pa
     assert sorted(found) == [(0, 0), (0, 1)]
     await pair.workers[1].jobs.start()
     await pair.ended(task_id)
-
-
-@pytest.mark.parametrize(("total", "runs"), [(1, 3), (7, 2), (64, 5), (3, 3)])
-def test_shares_are_whole_and_equal(total: int, runs: int) -> None:
-    entries = list(range(10, 10 + runs))
-    shares = [fair_share(total, entries, entry) for entry in entries]
-    assert sum(shares) == total
-    assert max(shares) - min(shares) <= 1
