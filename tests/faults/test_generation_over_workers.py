@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,8 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     assert watcher.complete == {"type": "complete", "status": "finished"}
     end = status()
     assert (end["status"], end["current"], end["total"]) == ("finished", TOTAL, TOTAL)
+    began, ended = (datetime.fromisoformat(end[name]) for name in ("started_at", "finished_at"))
+    record_property("seconds_over_ideal", round((ended - began).total_seconds() / (TOTAL * LATENCY_S / SLOTS), 2))
     rows = listed(server, token, task_id)
     assert kept.keys() <= rows.keys()
     assert {number: rows[number]["data_content"] for number in kept} == {
