@@ -340,7 +340,7 @@ async def test_the_figures_are_those_of_both(pair: Pair) -> None:
 
     async def both_shown() -> bool:
         live = (await task_row(pair.workers[0], task_id))["live"]
-        return live["services"][0]["in_flight"] > 4 and live["rows_per_s"] > 100
+        return live["services"][0]["in_flight"] > 4 and live["rows_per_s"] > 0
 
     await until(both_shown)
     await pair.ended(task_id)
