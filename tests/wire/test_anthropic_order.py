@@ -109,6 +109,14 @@ def test_blocks_never_overlap_and_the_message_ends_once(events: list[Event]) -> 
     assert encoder.encode([TextDelta(0, "late")]) == b""
 
 
+def test_a_signature_is_the_last_of_its_block_whatever_grows_after_it() -> None:
+    encoder = CODEC.stream_encoder(REPLY)
+    events: list[Event] = [Opened(1, "reasoning"), Signed(1, "sig"), ReasoningDelta(1, "late"), Closed(1), Finished()]
+    written = payloads(encoder.encode(events))
+    deltas = [event["delta"] for event in written if event["type"] == "content_block_delta"]
+    assert [delta["type"] for delta in deltas] == ["thinking_delta", "signature_delta"]
+
+
 @given(events=st.lists(EVENTS, max_size=10))
 def test_a_broken_stream_ends_in_an_error_event(events: list[Event]) -> None:
     encoder = CODEC.stream_encoder(REPLY)

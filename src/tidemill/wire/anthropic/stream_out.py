@@ -67,7 +67,20 @@ class _Part:
     Invariant: ``head``, the beginning of its deltas, is there exactly while the part's block is the open one.
     """
 
-    __slots__ = ("block", "call_id", "closed", "custom", "head", "index", "kind", "queued", "said", "seal", "waiting")
+    __slots__ = (
+        "block",
+        "call_id",
+        "closed",
+        "custom",
+        "head",
+        "index",
+        "kind",
+        "queued",
+        "said",
+        "seal",
+        "signature",
+        "waiting",
+    )
 
     def __init__(self, kind: str, block: bytes = b"") -> None:
         self.kind = kind
@@ -81,6 +94,7 @@ class _Part:
         self.waiting: list[bytes] = []  # frames of deltas, but for the index
         self.closed = False
         self.seal: Signed | None = None
+        self.signature = b'""'  # of thinking, as JSON; the last thing in its block, whatever grew after it came
 
 
 class MessageStreamEncoder:
@@ -162,8 +176,8 @@ class MessageStreamEncoder:
             out.append(part.head + encode(wrap_custom("".join(part.custom))) + _END)
         elif part.kind == "tool_use" and not part.said:
             out.append(part.head + b'"{}"' + _END)  # no arguments are an empty object, not nothing
-        elif part.kind == "thinking" and part.seal is None:
-            out.append(_DELTA % (part.index, b'"type":"signature_delta","signature":""'))
+        elif part.kind == "thinking":
+            out.append(_DELTA % (part.index, b'"type":"signature_delta","signature":' + part.signature))
         out.append(_BLOCK_STOP % part.index)
         part.head = b""
         self._open = None
@@ -243,11 +257,12 @@ class MessageStreamEncoder:
         if part.kind == "tool_use":
             part.seal = None if event.issuer == ANTHROPIC else event
         elif part.kind == "thinking":
-            part.seal = event
             signature = own_signature(event.signature, event.issuer)
             if event.sealed:
                 signature = write_seal(Seal(event.issuer or "", event.signature, sealed=True))
-            self._delta(part, b'"type":"signature_delta","signature":' + encode(signature), out)
+            part.signature = encode(signature)
+            if not part.head and not part.queued:
+                self._begin(part, out)
 
     # ---- the message ---------------------------------------------------------------------------------------------
 
