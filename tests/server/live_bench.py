@@ -50,6 +50,9 @@ class Ear(Watcher):
         self.open.set()
         self._came = asyncio.Condition()
 
+    def beat(self) -> None:
+        """Need no sign of life: there is no transport."""
+
     async def send(self, message: Outgoing) -> None:
         await self.open.wait()
         async with self._came:

@@ -68,6 +68,9 @@ class Socket(Watcher):
         self._allowance = BURST
         self._counted_s = clock.monotonic()
 
+    def beat(self) -> None:
+        """Leave it to the WebSocket's own pings."""
+
     async def send(self, message: Outgoing) -> None:
         """Send one frame."""
         self._seq += 1

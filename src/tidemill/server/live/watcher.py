@@ -4,6 +4,7 @@ An idle watcher is one task that waits for its peer; a second one runs only whil
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -15,7 +16,7 @@ from tidemill.server.live.event import LiveEvent, reset_event
 from tidemill.server.live.outbox import LIMIT, Outbox, Outgoing
 
 
-class Watcher:
+class Watcher(ABC):
     """What the hub knows of a connection; transports say how a message is sent and a connection ended."""
 
     kind: ClassVar[Literal["sse", "ws"]]
@@ -109,12 +110,13 @@ class Watcher:
         finally:
             self._writer = None
 
+    @abstractmethod
     def beat(self) -> None:
         """Give a sign of life, where the transport does not do so by itself."""
 
+    @abstractmethod
     async def send(self, message: Outgoing) -> None:
         """Send one message; waits while the peer reads slowly. Raises OSError when it has gone."""
-        raise NotImplementedError
 
     # --- the end
 

@@ -1,5 +1,6 @@
 """Items of a streamed answer while they grow: what each kind's events are called, and where its parts stand."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -76,7 +77,7 @@ class GrowingPart:
         self.head = b'event: %b\ndata: {"type":"%b",%b,"delta":' % (name, name, where)
 
 
-class GrowingItem:
+class GrowingItem(ABC):
     """An item; ``may_grow`` while further parts may join it."""
 
     may_grow = False
@@ -93,21 +94,21 @@ class GrowingItem:
         del part
         return False
 
+    @abstractmethod
     def begun(self) -> Fields:
         """Return the item as it is announced."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add(self, part: GrowingPart) -> list[Told]:
         """Give a part its place; returns what announces it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, part: GrowingPart) -> list[Told]:
         """End a part; returns what tells so."""
-        raise NotImplementedError
 
+    @abstractmethod
     def whole(self, status: str) -> Fields:
         """Return the item complete."""
-        raise NotImplementedError
 
     def call_seal(self) -> Callable[[str], Fields] | None:
         """Return what makes the item that carries this one's signature, if it needs one."""
