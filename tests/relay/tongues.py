@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
@@ -101,10 +101,24 @@ class Told(msgspec.Struct):
 NOTHING = Answer(id="", model="", choices=())
 
 
+class Reachable(Protocol):
+    """A relay that a client can call."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        ...
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """How it is called."""
+        ...
+
+
 class Client:
     """A client of one protocol, as user 1."""
 
-    def __init__(self, rig: Rig, dialect: Dialect) -> None:
+    def __init__(self, rig: Reachable, dialect: Dialect) -> None:
         self.rig = rig
         self.dialect = dialect
         self.codec: Codec = codec_of(dialect)
