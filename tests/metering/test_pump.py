@@ -239,3 +239,29 @@ async def test_nothing_is_lost_or_doubled_by_kill_9(database_url: str, tmp_path:
 def test_an_event_survives_its_own_encoding() -> None:
     event = usage(status=CallStatus.CLIENT_GONE, metadata={"a": "b"}, usage_raw="{}", first_token_ms=1.5)
     assert decode_events([encode_event(event), b"garbage"]) == ([event], 1)
+
+
+async def test_what_is_appended_while_a_batch_is_written_waits_for_the_next_round(
+    memory_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = JournalWriter(tmp_path)
+    pump = UsagePump(memory_database, tmp_path, writer)
+    await pump.drain()
+    writer.append(encode_event(usage()))
+    batches = 0
+
+    @asynccontextmanager
+    async def busy_server() -> AsyncGenerator[Writer]:
+        nonlocal batches
+        batches += 1
+        writer.append(encode_event(usage()))
+        async with type(memory_database).write(memory_database) as w:
+            yield w
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory_database, "write", busy_server)
+        assert await pump.drain() == 1
+        assert batches == 1, "one transaction a round, however many calls end meanwhile"
+    assert await pump.drain() == 1
+    assert await counted(memory_database) == (2, 2, 30)
+    writer.close()

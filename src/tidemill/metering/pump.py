@@ -86,7 +86,7 @@ class UsagePump:
         count = 0
         if self._writer is not None:
             self._writer.flush()
-            count += await self._take(self._writer.path)
+            count += await self._take(self._writer.path, self._writer.size)
         if self._writer is None or clock.monotonic() - self._looked_for_orphans >= ORPHANS_EVERY_S:
             self._looked_for_orphans = clock.monotonic()
             count += await self._take_orphans()
@@ -99,7 +99,7 @@ class UsagePump:
         for path in segments(self._folder):
             with taken_over(path) as ours:
                 if ours:
-                    count += await self._take(path, whole=True)
+                    count += await self._take(path)
                     path.unlink()
                     async with self._db.write() as w:
                         await repository.forget_journal(w, _SCOPE, path.name)
@@ -116,17 +116,23 @@ class UsagePump:
                 for name in gone:  # a handful a year
                     await repository.forget_journal(w, _SCOPE, name)
 
-    async def _take(self, path: Path, *, whole: bool = False) -> int:
-        """Take in ``path`` from its mark on; ``whole``: nobody will add to it, so say what cannot be read."""
+    async def _take(self, path: Path, end: int | None = None) -> int:
+        """Take in ``path`` from its mark to ``end``; None: to its end, for nobody will add to it.
+
+        Bounded, because a busy server appends while a batch is being written: following it to the end of the file
+        would be a transaction for every dozen events, without pause.
+        """
         count = 0
         while True:
             mark = await self._mark(path.name)
             offset = START if mark is None else mark
+            if end is not None and offset >= end:
+                return count
             found = read_from(path, offset)
             if found.damaged:
                 _log.error("usage.journal_damaged", file=path.name, offset=offset, entries=found.damaged)
             if not found.used:
-                if whole and left_over(path, offset):
+                if end is None and left_over(path, offset):
                     _log.warning("usage.journal_torn", file=path.name, offset=offset, broken=found.broken)
                 return count
             events, unreadable = decode_events(found.payloads)

@@ -11,6 +11,7 @@ from tidemill.metering.contracts import CallStatus, UsageEvent
 _MODEL_LENGTH = 500
 _NAME_LENGTH = 200
 _ID_LENGTH = 128
+_HOUR_MS = 3_600_000
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(UsageEvent)
@@ -81,27 +82,43 @@ def hourly_rows(events: Iterable[UsageEvent]) -> list[Row]:
     """Sum events into rows of ``usage_hourly``, in the order of their key (so that two writers never deadlock)."""
     sums: dict[tuple[Any, ...], Row] = {}
     for event in events:
-        began = _moment(event.began_ms)
-        hour = began.replace(minute=0, second=0, microsecond=0)
-        model = event.model[:_MODEL_LENGTH]
-        key = (hour, event.user_id, event.key_id or "", model, event.channel_id or 0, event.surface)
-        row = sums.setdefault(key, _empty(key))
+        tokens, latency_ms = event.tokens, event.latency_ms
+        key = (
+            event.began_ms // _HOUR_MS,
+            event.user_id,
+            event.key_id or "",
+            event.model[:_MODEL_LENGTH],
+            event.channel_id or 0,
+            event.surface,
+        )
+        row = sums.get(key)
+        if row is None:
+            row = sums[key] = _empty(key)
         row["requests"] += 1
         row["errors"] += event.status in _ERRORS
-        row["request_tokens"] += event.tokens.request
-        row["response_tokens"] += event.tokens.response
-        row["total_tokens"] += event.tokens.total
-        row["latency_ms_sum"] += event.latency_ms
-        row["latency_ms_max"] = max(row["latency_ms_max"], event.latency_ms)
+        row["request_tokens"] += tokens.request
+        row["response_tokens"] += tokens.response
+        row["total_tokens"] += tokens.total
+        row["latency_ms_sum"] += latency_ms
+        row["latency_ms_max"] = max(row["latency_ms_max"], latency_ms)
     return [sums[key] for key in sorted(sums)]
 
 
 def _empty(key: tuple[Any, ...]) -> Row:
-    names = ("hour", "user_id", "key_id", "model", "channel_id", "surface")
-    counts = ("requests", "errors", "request_tokens", "response_tokens", "total_tokens", "cost_nano")
+    hour, user_id, key_id, model, channel_id, surface = key
     return {
-        **dict(zip(names, key, strict=True)),
-        **dict.fromkeys(counts, 0),
+        "hour": _moment(hour * _HOUR_MS),
+        "user_id": user_id,
+        "key_id": key_id,
+        "model": model,
+        "channel_id": channel_id,
+        "surface": surface,
+        "requests": 0,
+        "errors": 0,
+        "request_tokens": 0,
+        "response_tokens": 0,
+        "total_tokens": 0,
+        "cost_nano": 0,
         "latency_ms_sum": 0.0,
         "latency_ms_max": 0.0,
     }
