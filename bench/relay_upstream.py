@@ -9,17 +9,17 @@ from typing import cast
 
 import uvloop
 
-_PLAIN = (
+ANSWER = (
     b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
     b'{"role":"assistant","content":"' + b"word " * 60 + b'"},"logprobs":null,"finish_reason":"stop"}],'
     b'"usage":{"prompt_tokens":20,"completion_tokens":60,"total_tokens":80}}'
 )
-PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(_PLAIN), _PLAIN)
-_EVENT = (
+PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(ANSWER), ANSWER)
+CHUNK = (
     b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,'
     b'"delta":{"content":"word "},"logprobs":null,"finish_reason":null}]}\n\n'
 )
-_LAST = _EVENT.replace(b'"delta":{"content":"word "}', b'"delta":{}').replace(b":null}]", b':"stop"}]')
+LAST_CHUNK = CHUNK.replace(b'"delta":{"content":"word "}', b'"delta":{}').replace(b":null}]", b':"stop"}]')
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -27,7 +27,7 @@ def _piece(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-EVENT, LAST = _piece(_EVENT), _piece(_LAST) + _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+EVENT, LAST = _piece(CHUNK), _piece(LAST_CHUNK) + _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 
 class Service(asyncio.Protocol):
