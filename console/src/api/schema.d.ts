@@ -2183,29 +2183,49 @@ export interface components {
         };
         /** ChannelChange */
         ChannelChange: {
+            balance_floor?: string | null;
             base_url?: string;
             defaults?: {
                 [key: string]: unknown;
             };
+            denied?: components["schemas"]["Denied"];
             forward_trace?: boolean;
+            groups?: string[];
+            header_overrides?: {
+                [key: string]: string;
+            };
             keys?: string[];
             max_concurrent?: number | null;
             models?: {
                 [key: string]: string;
             } | string[];
             name?: string;
+            param_overrides?: {
+                [key: string]: unknown;
+            };
+            prices?: {
+                [key: string]: components["schemas"]["Price"];
+            };
             priority?: number;
+            probe_model?: string | null;
             provider?: string;
+            region?: string | null;
             rpm?: number | null;
             status?: "enabled" | "disabled" | "auto_disabled" | "draining";
             tags?: string[];
             timeout_s?: number;
+            tpm?: number | null;
             weight?: number;
         };
         /** ChannelKeyView */
         ChannelKeyView: {
+            changed_at?: string | null;
+            /** @default  */
+            id: string;
             last4: string;
-            status: string;
+            reason?: string | null;
+            /** @enum {string} */
+            status: "active" | "disabled";
         };
         /** ChannelTest */
         ChannelTest: {
@@ -2221,6 +2241,10 @@ export interface components {
         };
         /** ChannelView */
         ChannelView: {
+            balance?: string | null;
+            balance_at?: string | null;
+            balance_currency?: string | null;
+            balance_floor?: string | null;
             base_url: string;
             /**
              * @default closed
@@ -2232,13 +2256,20 @@ export interface components {
             defaults: {
                 [key: string]: unknown;
             };
+            denied?: components["schemas"]["Denied"];
+            error_rate?: number | null;
             /** @default 0 */
             errors: number;
             forward_trace: boolean;
+            groups?: string[];
+            header_overrides?: {
+                [key: string]: string;
+            };
             id: number;
             /** @default 0 */
             in_flight: number;
             keys: components["schemas"]["ChannelKeyView"][];
+            lanes?: components["schemas"]["LaneView"][];
             last_error?: string | null;
             limit?: number | null;
             max_concurrent: number | null;
@@ -2248,10 +2279,18 @@ export interface components {
             name: string;
             p50_ms?: number | null;
             p95_ms?: number | null;
+            param_overrides?: {
+                [key: string]: unknown;
+            };
+            prices?: {
+                [key: string]: components["schemas"]["Price"];
+            };
             priority: number;
+            probe_model?: string | null;
             provider: string;
             /** @default false */
             read_only: boolean;
+            region?: string | null;
             /** @default 0 */
             requests: number;
             rpm: number | null;
@@ -2260,28 +2299,43 @@ export interface components {
             status_reason: string | null;
             tags: string[];
             timeout_s: number;
+            tpm?: number | null;
             updated_at?: string | null;
             weight: number;
         };
         /** ChannelWish */
         ChannelWish: {
+            balance_floor?: string | null;
             /** @default  */
             base_url: string;
             defaults?: {
                 [key: string]: unknown;
             };
+            denied?: components["schemas"]["Denied"];
             /** @default true */
             forward_trace: boolean;
+            groups?: string[];
+            header_overrides?: {
+                [key: string]: string;
+            };
             keys?: string[];
             max_concurrent?: number | null;
             models: {
                 [key: string]: string;
             } | string[];
             name: string;
+            param_overrides?: {
+                [key: string]: unknown;
+            };
+            prices?: {
+                [key: string]: components["schemas"]["Price"];
+            };
             /** @default 0 */
             priority: number;
+            probe_model?: string | null;
             /** @default openai */
             provider: string;
+            region?: string | null;
             rpm?: number | null;
             /**
              * @default enabled
@@ -2291,6 +2345,7 @@ export interface components {
             tags?: string[];
             /** @default 600 */
             timeout_s: number;
+            tpm?: number | null;
             /** @default 1 */
             weight: number;
         };
@@ -2344,6 +2399,22 @@ export interface components {
             to?: string | null;
             type?: string | null;
             user_id?: number | null;
+        };
+        /**
+         * Denied
+         * @default {
+         *       "users": [],
+         *       "groups": [],
+         *       "models": []
+         *     }
+         */
+        Denied: {
+            /** @default [] */
+            groups: string[];
+            /** @default [] */
+            models: string[];
+            /** @default [] */
+            users: number[];
         };
         /** Envelope[NoneType] */
         Envelope_NoneType_: {
@@ -2815,6 +2886,15 @@ export interface components {
             use_count: number;
             user_id: number;
         };
+        /** LaneView */
+        LaneView: {
+            /** @enum {string} */
+            breaker: "closed" | "open" | "half_open";
+            key_last4: string | null;
+            model: string | null;
+            reason: string | null;
+            retry_in_s: number;
+        };
         /** LineProblem */
         LineProblem: {
             line: number;
@@ -3111,6 +3191,13 @@ export interface components {
             reasons: string[];
             rule_score: number | null;
             status: string;
+        };
+        /** Price */
+        Price: {
+            /** @default 0 */
+            input: number;
+            /** @default 0 */
+            output: number;
         };
         /** Profile */
         Profile: {

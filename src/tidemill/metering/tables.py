@@ -1,6 +1,6 @@
 """Usage in the database: the events, their sums by the hour, and how far each journal file has been taken in."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text, false
 
 from tidemill.platform.db import JsonText, UtcTime, metadata
 
@@ -40,7 +40,9 @@ usage_events = Table(
     Column("error_code", String(64), nullable=True),
     Column("retries", Integer, nullable=False),
     Column("metadata", JsonText, nullable=True),
+    Column("cached", Boolean, nullable=False, server_default=false()),  # answered from the response cache
     Index("ix_usage_events_user_id_created_at", "user_id", "created_at"),
+    Index("ix_usage_events_channel_id_created_at", "channel_id", "created_at"),
     Index("ix_usage_events_created_at", "created_at"),
 )
 

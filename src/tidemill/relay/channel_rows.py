@@ -9,10 +9,11 @@ from msgspec import UNSET, Raw
 from tidemill.kernel.errors import BadInput
 from tidemill.platform.db import Row
 from tidemill.platform.http import check_address
+from tidemill.relay import overrides
 from tidemill.relay.channel_state import P50, P95, ChannelState
-from tidemill.relay.contracts import ChannelChange, ChannelKeyView, ChannelView, ChannelWish, Models
+from tidemill.relay.contracts import ChannelChange, ChannelKeyView, ChannelView, ChannelWish, Denied, Models, Price
 from tidemill.relay.providers import PROVIDERS, provider_of
-from tidemill.relay.snapshot import Channel
+from tidemill.relay.snapshot import Channel, ChannelKey
 
 MAX_NAME = 200
 MAX_MODELS = 2000
@@ -45,10 +46,14 @@ def checked_columns(fields: Mapping[str, Any], *, allow_private: bool) -> dict[s
         check_address(columns["base_url"], allow_private=allow_private, field="base_url")
     if "models" in columns:
         columns["models"] = _models(columns["models"])
-    if "tags" in columns:
-        columns["tags"] = [_text("tags", tag, _SHORT) for tag in _most("tags", columns["tags"], MAX_TAGS)]
-    _check_numbers(columns)
-    return columns
+    for name in ("tags", "groups"):
+        if name in columns:
+            columns[name] = [_text(name, tag, _SHORT) for tag in _most(name, columns[name], MAX_TAGS)]
+    for name, most in (("region", _SHORT), ("probe_model", _MAX_MODEL_NAME)):
+        if columns.get(name) is not None:
+            columns[name] = _text(name, columns[name], most) if columns[name].strip() else None
+    check_numbers(columns)
+    return {**columns, **overrides.checked(columns)}
 
 
 def _presets_own(provider: str) -> str:
@@ -59,12 +64,13 @@ def _presets_own(provider: str) -> str:
     return preset.base_url
 
 
-def _check_numbers(columns: Mapping[str, Any]) -> None:
+def check_numbers(columns: Mapping[str, Any]) -> None:
+    """Raise BadInput for a number that nothing can be held to."""
     if "priority" in columns and not -_MOST <= columns["priority"] <= _MOST:
         raise BadInput.of("priority", f"must lie between -{_MOST} and {_MOST}")
     if "weight" in columns and not 0 <= columns["weight"] <= _MOST:
         raise BadInput.of("weight", "must be 0 (no traffic) or more")
-    for name in ("max_concurrent", "rpm"):
+    for name in ("max_concurrent", "rpm", "tpm"):
         value = columns.get(name)
         if value is not None and not 1 <= value <= _MOST:
             raise BadInput.of(name, "must be 1 or more; leave it out for no limit of its own")
@@ -103,7 +109,7 @@ def checked_keys(keys: list[str]) -> list[str]:
     return clean
 
 
-def channel_of(row: Row, keys: Sequence[str], *, default_max_concurrent: int | None) -> Channel:
+def channel_of(row: Row, keys: Sequence[ChannelKey], *, default_max_concurrent: int | None) -> Channel:
     """Make the relay's channel of a row and its opened keys."""
     return Channel(
         id=row["id"],
@@ -120,6 +126,14 @@ def channel_of(row: Row, keys: Sequence[str], *, default_max_concurrent: int | N
         defaults={name: Raw(msgspec.json.encode(value)) for name, value in row["defaults"].items()},
         forward_trace=row["forward_trace"],
         config_id=row["config_id"],
+        groups=frozenset(row["groups"]),
+        region=row["region"],
+        tpm=row["tpm"],
+        denied=msgspec.convert(row["denied"], Denied),
+        prices=msgspec.convert(row["prices"], dict[str, Price]),
+        header_overrides=tuple((name.lower(), value) for name, value in row["header_overrides"].items()),
+        param_overrides={name: Raw(msgspec.json.encode(value)) for name, value in row["param_overrides"].items()},
+        probe_model=row["probe_model"],
     )
 
 
@@ -130,7 +144,7 @@ def channel_view(row: Row, keys: Sequence[Row], state: ChannelState | None, now:
         name=row["name"],
         provider=row["provider"],
         base_url=row["base_url"],
-        keys=[ChannelKeyView(key["last4"], key["status"]) for key in keys],
+        keys=[ChannelKeyView(key["last4"], key["status"], key["id"], key["reason"], key["changed_at"]) for key in keys],
         models=row["models"],
         priority=row["priority"],
         weight=row["weight"],
@@ -142,6 +156,18 @@ def channel_view(row: Row, keys: Sequence[Row], state: ChannelState | None, now:
         status=row["status"],
         status_reason=row["status_reason"],
         tags=row["tags"],
+        groups=row["groups"],
+        region=row["region"],
+        tpm=row["tpm"],
+        denied=msgspec.convert(row["denied"], Denied),
+        prices=msgspec.convert(row["prices"], dict[str, Price]),
+        header_overrides=row["header_overrides"],
+        param_overrides=row["param_overrides"],
+        probe_model=row["probe_model"],
+        balance=row["balance"],
+        balance_currency=row["balance_currency"],
+        balance_floor=row["balance_floor"],
+        balance_at=row["balance_at"],
         config_id=row["config_id"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

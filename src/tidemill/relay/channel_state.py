@@ -113,7 +113,7 @@ class ChannelState:
         if not keys:
             return None
         self._next_key = (self._next_key + 1) % len(keys)
-        return keys[self._next_key]
+        return keys[self._next_key].text
 
     def percentile_ms(self, share: float) -> float | None:
         """Return a percentile (0 < ``share`` ≤ 1) of the latest calls that went well."""

@@ -8,7 +8,20 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 BreakerState = Literal["closed", "open", "half_open"]
 ChannelStatus = Literal["enabled", "disabled", "auto_disabled", "draining"]
+KeyStatus = Literal["active", "disabled"]
 Models = dict[str, str] | list[str]
+# How one of several equal channels is chosen; see ``relay.strategies``.
+Strategy = Literal[
+    "random",
+    "round_robin",
+    "weighted",
+    "least_errors",
+    "lowest_latency",
+    "least_in_flight",
+    "lowest_price",
+    "consistent_hash",
+]
+RuleKind = Literal["global", "group", "user", "model"]
 Surface = str  # who asks: "relay" (/v1), "model-call", "local-chat", "datagen", …
 
 
@@ -92,16 +105,48 @@ class ModelView(Struct, frozen=True, kw_only=True):
 
 
 class ChannelKeyView(Struct, frozen=True):
-    """A channel's key as it may be shown."""
+    """A channel's key as it may be shown. ``reason``: why it is disabled."""
 
     last4: str
-    status: str
+    status: KeyStatus
+    id: str = ""
+    reason: str | None = None
+    changed_at: datetime | None = None
+
+
+class Denied(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom and what a channel must not serve: user ids, groups of users, public names of models."""
+
+    users: tuple[int, ...] = ()
+    groups: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+class Price(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a million tokens cost on a channel, in one currency for all channels; only compared, never charged."""
+
+    input: float = 0.0
+    output: float = 0.0
+
+
+class LaneView(Struct, frozen=True, kw_only=True):
+    """One key of a channel used for one model, where its breaker is not closed or a pause was asked for.
+
+    ``key_last4`` and ``model`` None: the channel as a whole. ``retry_in_s``: seconds until a call is let through.
+    """
+
+    key_last4: str | None
+    model: str | None
+    breaker: BreakerState
+    retry_in_s: float
+    reason: str | None
 
 
 class ChannelView(Struct, frozen=True, kw_only=True):
     """A channel for administrators. Local models have negative ids and are ``read_only``.
 
-    ``limit`` and what follows are this process's figures since it started; ``requests`` counts what ended.
+    ``limit`` and what follows are this process's figures since it started; ``requests`` counts what ended,
+    ``error_rate`` is the share of failures (0 to 1) of late, ``lanes`` what a breaker or a pause keeps calls from.
     """
 
     id: int
@@ -120,13 +165,27 @@ class ChannelView(Struct, frozen=True, kw_only=True):
     status: ChannelStatus
     status_reason: str | None
     tags: list[str]
+    groups: list[str] = []
+    region: str | None = None
+    tpm: int | None = None
+    denied: Denied = Denied()
+    prices: dict[str, Price] = {}
+    header_overrides: dict[str, str] = {}
+    param_overrides: dict[str, Any] = {}
+    probe_model: str | None = None
+    balance: str | None = None
+    balance_currency: str | None = None
+    balance_floor: str | None = None
+    balance_at: datetime | None = None
     config_id: int | None = None
     read_only: bool = False
     limit: int | None = None
     in_flight: int = 0
     breaker: BreakerState = "closed"
+    lanes: list[LaneView] = []
     requests: int = 0
     errors: int = 0
+    error_rate: float | None = None
     last_error: str | None = None
     p50_ms: float | None = None
     p95_ms: float | None = None
@@ -149,8 +208,13 @@ class ChannelWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     ``provider`` picks a preset (``relay.providers``); ``base_url`` may be left out where that has an address.
 
-    ``weight`` 0 takes no traffic; a higher ``priority`` is asked first; ``max_concurrent`` and ``rpm`` absent: the
-    setting's default and no limit. ``defaults``: request fields used where a client sets none.
+    ``weight`` 0 takes no traffic; a higher ``priority`` is asked first; ``max_concurrent`` absent: the setting's
+    default; ``rpm`` and ``tpm`` (calls and tokens a minute) absent: no limit. ``defaults``: request fields used where a
+    client sets none; ``param_overrides``: fields that replace the client's (null takes one away);
+    ``header_overrides``: headers sent to the service. ``groups``: whose calls it serves (none: everybody's);
+    ``region``: where it stands. ``prices`` by public name, ``*`` for the rest. ``probe_model``: the model that the
+    health probe calls for one token (absent: its list of models is asked for, which costs nothing).
+    ``balance_floor``: decimal text; a balance under it raises an alert.
     """
 
     name: str
@@ -167,6 +231,15 @@ class ChannelWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     forward_trace: bool = True
     status: ChannelStatus = "enabled"
     tags: list[str] = []
+    groups: list[str] = []
+    region: str | None = None
+    tpm: int | None = None
+    denied: Denied = Denied()
+    prices: dict[str, Price] = {}
+    header_overrides: dict[str, str] = {}
+    param_overrides: dict[str, Any] = {}
+    probe_model: str | None = None
+    balance_floor: str | None = None
 
 
 class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,6 +259,15 @@ class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     forward_trace: bool | UnsetType = UNSET
     status: ChannelStatus | UnsetType = UNSET
     tags: list[str] | UnsetType = UNSET
+    groups: list[str] | UnsetType = UNSET
+    region: str | UnsetType | None = UNSET
+    tpm: int | UnsetType | None = UNSET
+    denied: Denied | UnsetType = UNSET
+    prices: dict[str, Price] | UnsetType = UNSET
+    header_overrides: dict[str, str] | UnsetType = UNSET
+    param_overrides: dict[str, Any] | UnsetType = UNSET
+    probe_model: str | UnsetType | None = UNSET
+    balance_floor: str | UnsetType | None = UNSET
 
 
 class ChannelImport(Struct, frozen=True):
@@ -193,3 +275,69 @@ class ChannelImport(Struct, frozen=True):
 
     created: list[str]
     changed: list[str]
+
+
+class RuleWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What shall hold for everybody (``global``, no name), a ``group``, a ``user`` (name: the id) or a ``model``.
+
+    ``strategy`` absent: the next wider rule's (model before user before group before global), at last ``weighted``.
+    ``region``: calls go only to channels there, or to channels of no region. ``rpm``, ``tpm``, ``max_concurrent``:
+    of a model for all callers together; of the others for each user by itself.
+    """
+
+    kind: RuleKind
+    name: str = ""
+    strategy: Strategy | None = None
+    region: str | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    max_concurrent: int | None = None
+
+
+class RuleView(RuleWish, frozen=True, kw_only=True):
+    """A rule as it stands."""
+
+    id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who would serve this call? ``user_id`` and ``group`` absent: whoever asks; ``exclude``: ids of channels.
+
+    ``affinity``: what a consistent hash would be made of; absent: the user.
+    """
+
+    model: str
+    scene: str = "chat"
+    user_id: int | None = None
+    group: str | None = None
+    region: str | None = None
+    exclude: list[int] = []
+    affinity: str | None = None
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """One channel's part in the answer. ``rank``: when it would be asked, from 1; None: not at all.
+
+    ``verdict`` is a stable word, ``why`` a sentence; ``tier`` counts from 1, the highest priority.
+    """
+
+    channel_id: int
+    channel: str
+    tier: int | None
+    rank: int | None
+    verdict: str
+    why: str
+    score: float | None = None
+
+
+class Forecast(Struct, frozen=True, kw_only=True):
+    """Who would serve a call now, and why; nothing was called or counted."""
+
+    model: str
+    strategy: Strategy
+    strategy_from: str
+    region: str | None
+    would_serve: int | None
+    candidates: list[Candidate]

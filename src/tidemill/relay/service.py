@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from tidemill.audit.facade import record
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor
@@ -33,7 +35,22 @@ from tidemill.relay.snapshot import Channel
 from tidemill.relay.sync import Sync
 
 # What an administrator may set on a channel that a model configuration owns; the rest comes from there.
-_FREE_FIELDS = frozenset({"priority", "weight", "rpm", "tags", "status", "forward_trace"})
+_FREE_FIELDS = frozenset(
+    {
+        "priority",
+        "weight",
+        "rpm",
+        "tpm",
+        "tags",
+        "groups",
+        "region",
+        "denied",
+        "prices",
+        "probe_model",
+        "status",
+        "forward_trace",
+    }
+)
 _OWNER = "model configuration / 模型配置"
 _EXPORTED = (
     "name",
@@ -49,6 +66,39 @@ _EXPORTED = (
     "forward_trace",
     "status",
     "tags",
+    "groups",
+    "region",
+    "tpm",
+    "denied",
+    "prices",
+    "header_overrides",
+    "param_overrides",
+    "probe_model",
+    "balance_floor",
+)
+# Of a channel's view, what the audit log does not tell: live figures; of keys only how many there are and their ends.
+_UNTOLD = frozenset(
+    {
+        "id",
+        "keys",
+        "config_id",
+        "read_only",
+        "limit",
+        "in_flight",
+        "breaker",
+        "lanes",
+        "requests",
+        "errors",
+        "error_rate",
+        "last_error",
+        "p50_ms",
+        "p95_ms",
+        "balance",
+        "balance_currency",
+        "balance_at",
+        "created_at",
+        "updated_at",
+    }
 )
 
 
@@ -240,17 +290,5 @@ def _matches(view: ChannelView, q: str) -> bool:
 
 def _told(view: ChannelView) -> dict[str, Any]:
     """Return of a channel what the audit log tells; of its keys only how many there are and their ends."""
-    return {
-        "name": view.name,
-        "provider": view.provider,
-        "base_url": view.base_url,
-        "models": view.models,
-        "priority": view.priority,
-        "weight": view.weight,
-        "max_concurrent": view.max_concurrent,
-        "rpm": view.rpm,
-        "timeout_s": view.timeout_s,
-        "status": view.status,
-        "tags": view.tags,
-        "last4": [key.last4 for key in view.keys],
-    }
+    told = {name: value for name, value in msgspec.to_builtins(view).items() if name not in _UNTOLD}
+    return {**told, "last4": [key.last4 for key in view.keys]}

@@ -5,15 +5,27 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Raw, Struct, field
 
-from tidemill.relay.contracts import ModelView
+from tidemill.relay.contracts import Denied, ModelView, Price
 from tidemill.relay.providers import OPENAI, Provider, Scene, provider_of
+
+
+class ChannelKey(Struct, frozen=True):
+    """A key of a service, opened; ``id`` is its row's. Its text never shows in what is printed or logged."""
+
+    id: str
+    text: str
+    last4: str = ""
+
+    def __repr__(self) -> str:
+        return f"ChannelKey({self.id!r}, …{self.last4})"
 
 
 class Channel(Struct, frozen=True, kw_only=True):
     """One way to a model service.
 
     ``root`` is the address that the protocol's paths are appended to. ``models``: public name → name at the service.
-    ``defaults`` are request fields used where a client set none. ``max_concurrent`` and ``rpm`` None: no bound.
+    ``defaults`` are request fields used where a client set none, ``param_overrides`` replace the client's (null: taken
+    away). ``max_concurrent``, ``rpm`` and ``tpm`` None: no bound. ``groups`` empty: everybody's.
     """
 
     id: int
@@ -21,7 +33,7 @@ class Channel(Struct, frozen=True, kw_only=True):
     provider: str
     root: str
     models: Mapping[str, str]
-    keys: tuple[str, ...] = ()
+    keys: tuple[ChannelKey, ...] = ()
     priority: int = 0
     weight: int = 1
     max_concurrent: int | None = None
@@ -31,6 +43,14 @@ class Channel(Struct, frozen=True, kw_only=True):
     forward_trace: bool = True
     is_local: bool = False
     config_id: int | None = None
+    groups: frozenset[str] = frozenset()
+    region: str | None = None
+    tpm: int | None = None
+    denied: Denied = Denied()
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    header_overrides: tuple[tuple[str, str], ...] = ()
+    param_overrides: Mapping[str, Raw] = field(default_factory=dict[str, Raw])
+    probe_model: str | None = None
 
     @property
     def preset(self) -> Provider:

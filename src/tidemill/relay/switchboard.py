@@ -279,4 +279,4 @@ class Switchboard:
 
 
 def _same_service(one: Channel, other: Channel) -> bool:
-    return (one.root, one.keys, one.provider) == (other.root, other.keys, other.provider)
+    return (one.root, one.provider) == (other.root, other.provider)

@@ -37,6 +37,19 @@ channels = Table(
     Column("status_reason", String(500)),
     Column("tags", JsonText, nullable=False),
     Column("config_id", Integer),  # the model configuration that owns it, if any
+    Column("groups", JsonText, nullable=False, server_default="[]"),
+    Column("region", String(50)),
+    Column("tpm", Integer),
+    Column("denied", JsonText, nullable=False, server_default="{}"),
+    Column("prices", JsonText, nullable=False, server_default="{}"),
+    Column("header_overrides", JsonText, nullable=False, server_default="{}"),
+    Column("param_overrides", JsonText, nullable=False, server_default="{}"),
+    Column("probe_model", String(500)),
+    # Amounts in the provider's own currency, as decimal text: what is left, and under which an alert is raised.
+    Column("balance", String(40)),
+    Column("balance_currency", String(10)),
+    Column("balance_floor", String(40)),
+    Column("balance_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     UniqueConstraint("name", name="uq_channels_name"),
@@ -54,7 +67,56 @@ channel_keys = Table(
     Column("last4", String(4), nullable=False),
     Column("status", String(20), nullable=False, server_default="active"),
     Column("created_at", UtcTime, nullable=False),
+    Column("reason", String(500)),  # why it is disabled
+    Column("changed_at", UtcTime),
     Index("ix_channel_keys_channel_id", "channel_id"),
+)
+
+# One row says what holds for everybody (kind global, name ''), a group, a user (name: the id) or a model.
+route_rules = Table(
+    "route_rules",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(20), nullable=False),
+    Column("name", String(500), nullable=False),
+    Column("strategy", String(30)),
+    Column("region", String(50)),
+    Column("rpm", Integer),
+    Column("tpm", Integer),
+    Column("max_concurrent", Integer),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    UniqueConstraint("kind", "name", name="uq_route_rules_kind_name"),
+)
+
+# One row a probe, kept for 30 days.
+channel_health = Table(
+    "channel_health",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("channel_id", Integer, ForeignKey("channels.id", ondelete="CASCADE"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("latency_ms", Float),
+    Column("error_rate", Float),  # of the live calls since the probe before; NULL: there were none
+    Column("reason", String(500)),
+    Index("ix_channel_health_channel_id_at", "channel_id", "at"),
+    Index("ix_channel_health_at", "at"),
+)
+
+# What befell a channel: its breakers, its keys, its balance; kept for 30 days.
+channel_events = Table(
+    "channel_events",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("channel_id", Integer, ForeignKey("channels.id", ondelete="CASCADE"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("model", String(500)),
+    Column("key_last4", String(4)),
+    Column("reason", String(500)),
+    Index("ix_channel_events_channel_id_at", "channel_id", "at"),
+    Index("ix_channel_events_at", "at"),
 )
 
 model_configs = Table(

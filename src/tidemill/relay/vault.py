@@ -8,6 +8,7 @@ from tidemill.kernel.ids import uuid7
 from tidemill.platform.db import Row
 from tidemill.platform.secrets import SealBroken, SecretBox
 from tidemill.platform.telemetry import get_logger
+from tidemill.relay.snapshot import ChannelKey
 
 _log = get_logger("tidemill.relay.vault")
 _SHOWN = 4
@@ -38,11 +39,11 @@ class Vault:
             )
         return rows
 
-    def open_keys(self, rows: Sequence[Row]) -> list[str] | None:
+    def open_keys(self, rows: Sequence[Row]) -> list[ChannelKey] | None:
         """Return the active keys of a channel; None, with a line in the log, when one cannot be opened."""
         try:
             return [
-                self._box.open(row["sealed"], bound_to=f"channel_key:{row['id']}")
+                ChannelKey(row["id"], self._box.open(row["sealed"], bound_to=f"channel_key:{row['id']}"), row["last4"])
                 for row in rows
                 if row["status"] == "active"
             ]
