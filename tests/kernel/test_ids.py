@@ -1,5 +1,6 @@
 """Identifiers sort in the order in which they were made."""
 
+import os
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -36,3 +37,19 @@ def test_it_is_a_version_7_uuid_of_now() -> None:
     made = uuid.UUID(uuid7())
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
     assert abs((made.int >> 80) / 1000 - time.time()) < 5
+
+
+def test_a_forked_child_draws_its_own() -> None:
+    uuid7()  # there is a stock now, which the child must not go on with
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, uuid7().encode())
+        os._exit(0)
+    ours = uuid7()
+    os.waitpid(child, 0)
+    os.close(writing)
+    theirs = os.read(reading, 36).decode()
+    os.close(reading)
+    assert len(theirs) == len(ours) == 36
+    assert theirs[-12:] != ours[-12:]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 _shift = timedelta()
+_shift_s = 0.0
 
 
 def now() -> datetime:
@@ -18,7 +19,12 @@ def now() -> datetime:
 
 def monotonic() -> float:
     """Return seconds of a clock that never goes back; only differences mean anything."""
-    return time.monotonic() + _shift.total_seconds()
+    return time.monotonic() + _shift_s
+
+
+def unix_s() -> float:
+    """Return the current time in seconds since 1970, for what is compared or kept as a number."""
+    return time.time() + _shift_s
 
 
 def shift() -> timedelta:
@@ -29,10 +35,14 @@ def shift() -> timedelta:
 @contextmanager
 def shifted(seconds: float) -> Generator[None]:
     """Move both clocks by ``seconds`` inside the block (for tests of expiry and back-off)."""
-    global _shift  # noqa: PLW0603 - the shift is this module's whole state
     before = _shift
-    _shift = before + timedelta(seconds=seconds)
+    _move(before + timedelta(seconds=seconds))
     try:
         yield
     finally:
-        _shift = before
+        _move(before)
+
+
+def _move(by: timedelta) -> None:
+    global _shift, _shift_s
+    _shift, _shift_s = by, by.total_seconds()
