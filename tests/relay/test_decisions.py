@@ -77,7 +77,7 @@ def test_a_breaker_opens_pauses_longer_and_closes_on_success() -> None:
         assert not breaker.admits(now), "one probe at a time"
         assert breaker.fail(now, "c")
     breaker.enter()
-    assert breaker.succeed()
+    assert breaker.succeed(now)
     assert breaker.state(now) == "closed"
     assert not breaker.fail(now, "d"), "the count begins anew"
 
@@ -94,7 +94,7 @@ def test_success_between_failures_keeps_a_breaker_closed() -> None:
     breaker = Breaker(threshold=2)
     for _ in range(10):
         assert not breaker.fail(0, "a")
-        assert not breaker.succeed()
+        assert not breaker.succeed(0)
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0, 30), max_size=40))

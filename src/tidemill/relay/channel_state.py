@@ -97,7 +97,7 @@ class ChannelState:
                 self._paused_until = max(self._paused_until, now + failure.retry_after_s)
         match verdict:
             case Verdict.GOOD:
-                self.breaker.succeed()
+                self.breaker.succeed(now)
                 if failure is None:
                     self.done += 1
                 if latency_ms is not None:
