@@ -114,6 +114,12 @@ class Relay:
             found: dict[str, Any] = await answer.json()
             return found
 
+    async def waiting(self) -> int:
+        """Return how many calls wait for a slot of any channel."""
+        async with self.http.get(f"{self.url}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return next(int(float(line.split(" ")[1])) for line in lines if line.startswith("tidemill_relay_waiting "))
+
     async def in_flight(self, simulator: Simulator, count: int) -> None:
         """Wait until a simulator works on ``count`` requests."""
         async with asyncio.timeout(DEADLINE_S):
