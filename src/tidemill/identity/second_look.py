@@ -30,11 +30,13 @@ class SecondLook:
         """Return True once the snapshot knows what the database knows about this credential."""
         if not failure.may_be_news or not self._allowed():
             return False
+        seen = self._snapshots.current
         async with self._db.read() as r:
             known = await self._known(r, failure)
         if known:
             await self._snapshots.refresh()
-        return known
+        # The notice may have come while we asked: then there is nothing new to the database, but to the question.
+        return known or self._snapshots.current is not seen
 
     async def _known(self, r: Reader, failure: AuthFailure) -> bool:
         if failure.digests:

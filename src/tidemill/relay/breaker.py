@@ -46,7 +46,7 @@ class Breaker:
         self._opened = 0  # times in a row without a success between
         self._open_until = 0.0
         self._probing = False
-        self._bucket = 0
+        self._bucket: int = 0
         self._ended = [0, 0]  # this half minute, the one before
         self._failed = [0, 0]
         self.reason: str | None = None
