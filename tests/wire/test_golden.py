@@ -5,6 +5,7 @@ and for requests what of the upstream is known (``target``) and what is left out
 """
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,19 @@ import msgspec
 import pytest
 
 from tests.wire.frames import chat_stream, message_stream, payloads
+from tidemill.kernel import clock
 from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.codec import Codec, Reply, Target, reply_to
 from tidemill.wire.codecs import codec_of, spoken
 
 FOLDER = Path(__file__).parent / "golden"
+DONE_AT = datetime.fromtimestamp(9, UTC)
 CODECS: dict[str, Codec] = {str(dialect): codec_of(dialect) for dialect in spoken()}
+
+
+@pytest.fixture(autouse=True)
+def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: DONE_AT)
 
 
 def golden(kind: str) -> Any:

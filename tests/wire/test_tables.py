@@ -88,7 +88,7 @@ def test_a_refusal_in_words_stays_one() -> None:
         "stop",
     )
     other = json.loads(MESSAGES.encode_answer(answer, REPLY))
-    assert (other["content"], other["stop_reason"]) == ([{"type": "text", "text": "no"}], "refusal")
+    assert (other["content"], other["stop_reason"]) == ([{"type": "text", "text": "no", "citations": None}], "refusal")
 
 
 def test_arguments_that_are_no_object_still_reach_an_anthropic_client() -> None:
@@ -205,6 +205,9 @@ def test_usage_changes_shape_but_no_token_is_lost_or_counted_twice() -> None:
         "cache_creation": {"ephemeral_5m_input_tokens": 15, "ephemeral_1h_input_tokens": 5},
         "output_tokens": 50,
         "output_tokens_details": {"thinking_tokens": 40},
+        "server_tool_use": None,
+        "inference_geo": None,
+        "service_tier": None,
     }
     assert usage.counts() == TokenCounts(fresh=10, cache_read=30, cache_write=20, output=10, reasoning=40)
 

@@ -9,11 +9,11 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tidemill.wire.anthropic.blocks_in import read_blocks
 from tidemill.wire.anthropic.blocks_out import (
-    call_fields,
     call_seal_fields,
     redacted_fields,
-    text_fields,
     thought_fields,
+    told_call_fields,
+    told_text_fields,
 )
 from tidemill.wire.anthropic.errors import read_fault
 from tidemill.wire.anthropic.shapes import AnswerIn, StopDetails
@@ -117,7 +117,8 @@ class _AnswerOut(Struct, frozen=True):
     stop_reason: str
     stop_sequence: str | None
     usage: UsageOut
-    stop_details: Any = UNSET
+    stop_details: Fields | None = None
+    container: None = None
 
 
 def shown_id(answer_id: str, reply: Reply) -> str:
@@ -125,9 +126,11 @@ def shown_id(answer_id: str, reply: Reply) -> str:
     return answer_id if answer_id.startswith(ID_PREFIX) else ID_PREFIX + reply.id
 
 
-def stop_details(detail: str | UnsetType) -> Any:
-    """Return why a model refused."""
-    return UNSET if detail is UNSET else {"type": "refusal", "category": None, "explanation": detail}
+def stop_details(stop: Stop | UnsetType, detail: str | UnsetType) -> Fields | None:
+    """Return why a model refused; None when it did not, or nobody said."""
+    if stop is not Stop.FILTERED or detail is UNSET:
+        return None
+    return {"type": "refusal", "category": None, "explanation": detail}
 
 
 def encode_answer(answer: Answer, reply: Reply) -> bytes:
@@ -145,7 +148,7 @@ def encode_answer(answer: Answer, reply: Reply) -> bytes:
             reason_of(choice.stop, choice.stop_string),
             choice.stop_string or None,
             write_usage(answer.usage, reply.prompt_tokens),
-            stop_details(choice.stop_detail) if choice.stop is Stop.FILTERED else UNSET,
+            stop_details(choice.stop, choice.stop_detail),
         )
     )
 
@@ -153,7 +156,7 @@ def encode_answer(answer: Answer, reply: Reply) -> bytes:
 def _blocks(parts: Iterable[Part]) -> Iterable[Fields | Raw]:
     for part in parts:
         if isinstance(part, ToolCall):
-            yield call_fields(part)
+            yield told_call_fields(part)
             if part.signature is not UNSET and part.issuer is not UNSET and part.issuer != ANTHROPIC:
                 yield call_seal_fields(part.id, part.signature, part.issuer)
         else:
@@ -167,13 +170,13 @@ def spoken_block(part: Part) -> Fields | Raw | None:
     block: Fields | Raw | None = None
     match part:
         case Text():
-            block = text_fields(part) if part.text else None
+            block = told_text_fields(part) if part.text else None
         case Reasoning():
             block = thought_fields(part)
         case Redacted():
             block = redacted_fields(part)
         case Refusal(text) | Audio(transcript=str(text)):
-            block = {"type": "text", "text": text} if text else None
+            block = told_text_fields(Text(text)) if text else None
         case Opaque(Dialect.ANTHROPIC, raw):
             block = raw
         case _:

@@ -115,6 +115,19 @@ def call_seal_fields(call_id: str, signature: str, issuer: Issuer) -> Fields:
     return {"type": "redacted_thinking", "data": write_seal(Seal(issuer, signature, call=plain_id(call_id)))}
 
 
+# ---- answers only ----------------------------------------------------------------------------------------------------
+
+
+def told_text_fields(part: Text) -> Fields:
+    """Return a text block of an answer, which names its sources even where it has none."""
+    return {"citations": None, **text_fields(part)}
+
+
+def told_call_fields(call: ToolCall) -> Fields:
+    """Return a call in an answer, which tells who called: the model, and no code of its own."""
+    return {**call_fields(call), "caller": {"type": "direct"}}
+
+
 # ---- requests only ---------------------------------------------------------------------------------------------------
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from tidemill.wire.anthropic.answer import reason_of, shown_id, spoken_block, stop_details
-from tidemill.wire.anthropic.blocks_out import call_seal_fields, citation_fields, own_signature
+from tidemill.wire.anthropic.blocks_out import call_seal_fields, citation_fields, own_signature, told_call_fields
 from tidemill.wire.anthropic.errors import error_frame
-from tidemill.wire.anthropic.usage import write_usage
+from tidemill.wire.anthropic.usage import write_delta_usage, write_usage
 from tidemill.wire.canonical import Stop
 from tidemill.wire.canonical_events import (
     ArgumentsDelta,
@@ -36,9 +36,9 @@ from tidemill.wire.canonical_events import (
 )
 from tidemill.wire.canonical_fault import BAD_TOOL
 from tidemill.wire.canonical_json import encode
-from tidemill.wire.canonical_parts import ANTHROPIC
+from tidemill.wire.canonical_parts import ANTHROPIC, ToolCall
 from tidemill.wire.canonical_seal import Seal, write_seal
-from tidemill.wire.canonical_tools import plain_id, wrap_custom
+from tidemill.wire.canonical_tools import wrap_custom
 from tidemill.wire.canonical_usage import Usage
 from tidemill.wire.codec import Reply
 
@@ -54,7 +54,7 @@ _GROWTH = (TextDelta, ReasoningDelta, ArgumentsDelta)
 
 # By the kind of a part: the start of its block (a call's is its own), and the type and field of its deltas.
 _FORMS = {
-    "text": (b'{"type":"text","text":""}', b"text_delta", b"text"),
+    "text": (b'{"type":"text","text":"","citations":null}', b"text_delta", b"text"),
     "thinking": (b'{"type":"thinking","thinking":"","signature":""}', b"thinking_delta", b"thinking"),
     "tool_use": (b"", b"input_json_delta", b"partial_json"),
 }
@@ -247,7 +247,7 @@ class MessageStreamEncoder:
 
     def _open_call(self, event: ToolOpened, out: list[bytes]) -> None:
         self._called = True
-        block: dict[str, Any] = {"type": "tool_use", "id": plain_id(event.id), "name": event.name, "input": {}}
+        block = told_call_fields(ToolCall(event.id, event.name, "{}"))
         part = self._parts[event.part] = _Part("tool_use", encode(block))
         part.call_id = event.id
         part.custom = [] if event.custom else None
@@ -282,6 +282,8 @@ class MessageStreamEncoder:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
+            "stop_details": None,
+            "container": None,
             "usage": write_usage(event.usage, self._reply.prompt_tokens),
         }
         out.append(b'event: message_start\ndata: {"type":"message_start","message":' + encode(message) + b"}\n\n")
@@ -306,10 +308,10 @@ class MessageStreamEncoder:
         delta = {
             "stop_reason": reason_of(stopped.reason, stopped.stop_string),
             "stop_sequence": stopped.stop_string or None,
+            "stop_details": stop_details(stopped.reason, stopped.detail),
+            "container": None,
         }
-        if stopped.reason is Stop.FILTERED and stopped.detail is not UNSET:
-            delta["stop_details"] = stop_details(stopped.detail)
-        usage = write_usage(self._usage, self._reply.prompt_tokens)
+        usage = write_delta_usage(self._usage, self._reply.prompt_tokens)
         told = encode({"type": "message_delta", "delta": delta, "usage": usage})
         out.append(b"event: message_delta\ndata: " + told + b"\n\n" + _STOP)
         self._ended = True

@@ -30,16 +30,23 @@ class ServerToolUseOut(Struct, frozen=True):
     web_fetch_requests: int = 0
 
 
-class UsageOut(Struct, frozen=True):
-    """Usage as Anthropic writes it."""
+class DeltaUsageOut(Struct, frozen=True):
+    """Usage as Anthropic writes it at a stream's end: every field is there always; the cache's counts are numbers."""
 
-    input_tokens: int | UnsetType
+    input_tokens: int
     output_tokens: int
-    cache_creation_input_tokens: int | UnsetType = UNSET
-    cache_read_input_tokens: int | UnsetType = UNSET
-    cache_creation: CacheCreationOut | UnsetType = UNSET
-    output_tokens_details: OutputDetailsOut | UnsetType = UNSET
-    server_tool_use: ServerToolUseOut | UnsetType = UNSET
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    output_tokens_details: OutputDetailsOut | None = None
+    server_tool_use: ServerToolUseOut | None = None
+
+
+class UsageOut(DeltaUsageOut, frozen=True):
+    """Usage as Anthropic writes it in a message."""
+
+    cache_creation: CacheCreationOut = CacheCreationOut(0, 0)
+    inference_geo: str | None = None
+    service_tier: str | None = None
 
 
 def read_usage(value: Any, before: Usage | UnsetType = UNSET) -> Usage | UnsetType:
@@ -84,15 +91,19 @@ def write_usage(usage: Usage | UnsetType, prompt_tokens: Count = UNSET) -> Usage
     if usage is UNSET:
         return UsageOut(prompt_tokens or 0, 0)
     fresh = total_of(usage.fresh, usage.audio_in, usage.image_in, usage.tool_in)
-    five, hour = usage.cache_write_5m, usage.cache_write_1h
-    lifetimes = CacheCreationOut(five or 0, hour or 0) if hour else UNSET
     thought = usage.reasoning_out
     return UsageOut(
         (prompt_tokens or 0) if fresh is UNSET else fresh,
         usage.completion or 0,
-        usage.cache_write,
-        usage.cache_read,
-        lifetimes,
-        UNSET if thought is UNSET else OutputDetailsOut(thought),
-        UNSET if usage.searches is UNSET else ServerToolUseOut(usage.searches),
+        usage.cache_write or 0,
+        usage.cache_read or 0,
+        None if thought is UNSET else OutputDetailsOut(thought),
+        None if usage.searches is UNSET else ServerToolUseOut(usage.searches),
+        CacheCreationOut(usage.cache_write_5m or 0, usage.cache_write_1h or 0),
     )
+
+
+def write_delta_usage(usage: Usage | UnsetType, prompt_tokens: Count = UNSET) -> DeltaUsageOut:
+    """Return what a stream's end tells, which is less than a message does."""
+    whole = write_usage(usage, prompt_tokens)
+    return DeltaUsageOut(*(getattr(whole, name) for name in DeltaUsageOut.__struct_fields__))

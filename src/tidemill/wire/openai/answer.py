@@ -210,7 +210,7 @@ def _choice_out(choice: Choice, reply: Reply) -> _ChoiceOut:
 
 def message_fields(parts: Iterable[Part], reply: Reply) -> Fields:
     """Return the message of an answer."""
-    fields: Fields = {"role": "assistant", "content": None, "refusal": None}
+    fields: Fields = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
     words, thoughts, refused = _words(parts, Text), _words(parts, Reasoning), _words(parts, Refusal)
     calls = [_own_call(part, reply) for part in parts if isinstance(part, ToolCall)]
     if words or not (calls or refused):

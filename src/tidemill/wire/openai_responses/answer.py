@@ -27,14 +27,12 @@ from tidemill.wire.canonical_parts import (
 from tidemill.wire.canonical_tools import unwrap_custom
 from tidemill.wire.codec import Reply
 from tidemill.wire.openai_responses.errors import read_fault
+from tidemill.wire.openai_responses.frame import ResponseFrame
 from tidemill.wire.openai_responses.items_in import chat_logprobs, own_logprobs, read_output
 from tidemill.wire.openai_responses.items_out import call_fields, content_fields
 from tidemill.wire.openai_responses.reasoning import Thought, call_seal_fields, item_fields, joins
-from tidemill.wire.openai_responses.request_out import choice_fields, format_fields, tool_list
 from tidemill.wire.openai_responses.shapes import ResponseIn
 from tidemill.wire.openai_responses.usage import read_usage, write_usage
-
-ID_PREFIX = "resp_"
 
 Fields = dict[str, Any]
 
@@ -99,11 +97,6 @@ def decode_answer(body: bytes) -> Answer:
 # ---- out -------------------------------------------------------------------------------------------------------------
 
 
-def shown_id(answer_id: str, reply: Reply) -> str:
-    """Return the id that the client sees: the upstream's own where it looks like OpenAI's."""
-    return answer_id if answer_id.startswith(ID_PREFIX) else ID_PREFIX + reply.id
-
-
 def end_of(stop: Stop | UnsetType, *, refusal: bool) -> tuple[str, str | None]:
     """Return the status, and the reason why an answer is incomplete."""
     match stop:
@@ -115,76 +108,6 @@ def end_of(stop: Stop | UnsetType, *, refusal: bool) -> tuple[str, str | None]:
             return "in_progress", None
         case _:
             return "completed", None
-
-
-class ResponseFrame:
-    """What stays the same in every showing of one answer: who made it, and the settings of its request."""
-
-    def __init__(self, answer_id: str, created: int | UnsetType, reply: Reply, tier: str | UnsetType = UNSET) -> None:
-        self._head = b'{"id":%b,"object":"response","created_at":%d,"model":%b' % (
-            encode(shown_id(answer_id, reply)),
-            reply.created if created is UNSET else created,
-            encode(reply.model),
-        )
-        settings = settings_of(reply)
-        if tier is not UNSET:
-            settings["service_tier"] = tier
-        self._tail = b"," + encode(settings)[1:]
-
-    def write(self, status: str, reason: str | None, output: bytes, usage: bytes, error: bytes = b"null") -> bytes:
-        """Return the answer as it stands; ``output`` is the list's inside."""
-        why = b"null" if reason is None else b'{"reason":"%b"}' % reason.encode()
-        return b'%b,"status":"%b","error":%b,"incomplete_details":%b,"output":[%b],"usage":%b%b' % (
-            self._head,
-            status.encode(),
-            error,
-            why,
-            output,
-            usage,
-            self._tail,
-        )
-
-
-def settings_of(reply: Reply) -> Fields:
-    """Return the request's settings, which the Responses show again."""
-    fields: Fields = {
-        "instructions": None,
-        "max_output_tokens": None,
-        "metadata": {},
-        "parallel_tool_calls": True,
-        "previous_response_id": None,
-        "reasoning": {"effort": None, "summary": None},
-        "store": False,
-        "temperature": None,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": None,
-        "truncation": "disabled",
-        "user": None,
-    }
-    asked = reply.asked
-    if asked is UNSET:
-        return fields
-    told: Fields = {
-        "max_output_tokens": asked.max_tokens,
-        "metadata": asked.metadata,
-        "parallel_tool_calls": asked.parallel_tools,
-        "temperature": asked.sampling.temperature,
-        "top_p": asked.sampling.top_p,
-        "user": asked.user,
-    }
-    if asked.system:
-        told["instructions"] = "\n\n".join(part.text for part in asked.system)
-    if asked.output is not UNSET:
-        fields["text"]["format"] = format_fields(asked.output)
-    if asked.thinking is not UNSET:
-        told["reasoning"] = {"effort": asked.thinking.effort or None, "summary": asked.thinking.summary or None}
-    if asked.tool_choice is not UNSET:
-        told["tool_choice"] = choice_fields(asked.tool_choice, asked.custom_tools())
-    told["tools"] = tool_list(asked.tools, own=asked.dialect == Dialect.OPENAI_RESPONSES)[0]
-    fields.update({name: value for name, value in told.items() if value is not UNSET})
-    return fields
 
 
 def encode_answer(answer: Answer, reply: Reply) -> bytes:

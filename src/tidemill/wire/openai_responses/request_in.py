@@ -69,6 +69,8 @@ def decode_request(body: bytes, *, model: str | None = None, stream: bool | None
             top_k=told(came.top_k),
             logprobs=True if INCLUDE_LOGPROBS in _included(extras) else UNSET,
             top_logprobs=told(came.top_logprobs),
+            frequency_penalty=told(came.frequency_penalty),
+            presence_penalty=told(came.presence_penalty),
         ),
         tools=tuple(_offered(came.tools or ())),
         tool_choice=chosen,

@@ -34,8 +34,9 @@ from tidemill.wire.canonical_json import encode
 from tidemill.wire.canonical_parts import Dialect, Image, Opaque, Redacted
 from tidemill.wire.canonical_usage import Usage
 from tidemill.wire.codec import Reply
-from tidemill.wire.openai_responses.answer import ResponseFrame, end_of, image_item
+from tidemill.wire.openai_responses.answer import end_of, image_item
 from tidemill.wire.openai_responses.errors import error_event, error_of
+from tidemill.wire.openai_responses.frame import ResponseFrame
 from tidemill.wire.openai_responses.growing import CallItem, GrowingItem, GrowingPart, MessageItem, ReasoningItem
 from tidemill.wire.openai_responses.items_in import own_logprobs
 from tidemill.wire.openai_responses.items_out import annotation_of
