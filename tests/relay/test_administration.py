@@ -50,6 +50,7 @@ async def http(database: Database) -> AsyncIterator[Http]:
             "relay": lambda: context.relay,
             "channels": lambda: context.channels,
             "model_configs": lambda: context.model_configs,
+            "rules": lambda: context.rules,
             "balances": Balances,
         }
         api = build_api(HANDLERS, given, Settings())

@@ -23,6 +23,7 @@ from tidemill.relay.pipeline.exchange import Patience
 from tidemill.relay.pipeline.run import Ground, Pipeline
 from tidemill.relay.pipeline.watch import TICK_S, Watch
 from tidemill.relay.ports import CallerLimits, Identify, LimitsOf, LocalLeases, Meter
+from tidemill.relay.rules_service import RuleService
 from tidemill.relay.service import ChannelService
 from tidemill.relay.switchboard import Switchboard
 from tidemill.relay.sync import Sync
@@ -95,6 +96,7 @@ class RelayContext:
         self.sync = Sync(house, self._tasks)
         self.channels = ChannelService(house, self.sync)
         self.model_configs = ModelConfigService(house, self.sync)
+        self.rules = RuleService(db, self.sync)
 
     def asgi(self, identify: Identify, limits_of: LimitsOf | None = None) -> RelayApp:
         """Build the application for ``/v1``. ``limits_of`` absent: the settings' limits hold for every caller."""

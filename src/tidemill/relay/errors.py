@@ -219,3 +219,30 @@ class ModelConfigNameTaken(RelayError):
     status = 409
     zh = "模型配置名称 {name} 已存在，请换一个名称。"
     en = "There is already a model configuration named {name}. Choose another name."
+
+
+class RuleNotFound(RelayError):
+    """No such routing rule."""
+
+    code = "route_rule_not_found"
+    status = 404
+    zh = "路由规则 {id} 不存在，请刷新列表。"
+    en = "There is no routing rule {id}. Reload the list."
+
+
+class RuleTaken(RelayError):
+    """There is one rule for each group, user and model, and one for everybody."""
+
+    code = "route_rule_taken"
+    status = 409
+    zh = "该对象（{kind} {name}）已有路由规则，请修改原有规则。"
+    en = "There is already a routing rule for {kind} {name}. Change that one."
+
+
+class ChannelKeyNotFound(RelayError):
+    """The channel has no such key."""
+
+    code = "channel_key_not_found"
+    status = 404
+    zh = "该渠道没有密钥 {id}，请刷新列表。"
+    en = "The channel has no key {id}. Reload the list."

@@ -7,5 +7,6 @@ from litestar.types import ControllerRouterHandler
 from tidemill.relay.routes_calls import HANDLERS as CALLS
 from tidemill.relay.routes_channels import HANDLERS as CHANNELS
 from tidemill.relay.routes_configs import HANDLERS as CONFIGS
+from tidemill.relay.routes_rules import HANDLERS as RULES
 
-HANDLERS: Sequence[ControllerRouterHandler] = (*CALLS, *CHANNELS, *CONFIGS)
+HANDLERS: Sequence[ControllerRouterHandler] = (*CALLS, *CHANNELS, *CONFIGS, *RULES)

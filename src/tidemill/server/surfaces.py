@@ -61,6 +61,7 @@ def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
         "relay": lambda: parts.relay_context.relay,
         "channels": lambda: parts.relay_context.channels,
         "model_configs": lambda: parts.relay_context.model_configs,
+        "rules": lambda: parts.relay_context.rules,
         "usage": lambda: parts.usage,
         "balances": lambda: parts.balances,
         "desk": lambda: parts.job_service,
