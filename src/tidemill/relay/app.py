@@ -27,7 +27,7 @@ from tidemill.relay.rules_service import RuleService
 from tidemill.relay.service import ChannelService
 from tidemill.relay.switchboard import Switchboard
 from tidemill.relay.sync import Sync
-from tidemill.relay.upstreams.aiohttp_client import AiohttpUpstreams
+from tidemill.relay.upstreams.engines import open_upstreams
 from tidemill.relay.upstreams.media import MediaFetcher
 from tidemill.relay.vault import Vault
 
@@ -71,9 +71,7 @@ class RelayContext:
         )
         self.board = Switchboard(make_breaker, max_waiting=settings.max_waiting)
         self.callers = Callers()
-        self._upstreams = AiohttpUpstreams(
-            allow_private=settings.allow_private_upstreams, connect_timeout_s=settings.connect_timeout_s
-        )
+        self._upstreams = open_upstreams(settings)
         self.watch = Watch(heartbeat_s=settings.heartbeat_s, tick_s=tick_s)
         patience = Patience(settings.first_token_timeout_s, settings.idle_timeout_s, settings.max_answer_bytes)
         self._media = MediaFetcher()

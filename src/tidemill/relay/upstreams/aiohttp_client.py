@@ -6,7 +6,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from tidemill.platform.http import open_session
-from tidemill.relay.upstreams.port import Errand, UpstreamAnswer, UpstreamBrokenError
+from tidemill.relay.upstreams.inflate import unpacked
+from tidemill.relay.upstreams.port import Errand, UpstreamAnswer, UpstreamBrokenError, read_whole
 from tidemill.wire.openai_errors import redact
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class AiohttpUpstreams:
         except BaseException:
             await pool.leave()
             raise
-        return _Answer(response, pool)
+        return await unpacked(_Answer(response, pool))
 
     async def forget(self, pool: int) -> None:
         """Close the session of a channel that is gone, once its calls under way have ended."""
@@ -89,14 +90,7 @@ class _Answer:
 
     async def read(self, limit: int) -> bytes:
         """Return the whole body."""
-        pieces: list[bytes] = []
-        size = 0
-        while piece := await self.next():
-            size += len(piece)
-            if size > limit:
-                raise UpstreamBrokenError(f"the answer is longer than {limit} bytes")
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return await read_whole(self, limit)
 
     async def next(self) -> bytes:
         """Return what has come."""

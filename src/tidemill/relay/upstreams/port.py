@@ -20,7 +20,7 @@ class Errand(Struct, frozen=True):
 
 
 class UpstreamAnswer(Protocol):
-    """An answer whose head has come. Exactly one of ``finish`` and ``abort`` ends it."""
+    """An answer whose head has come; its body without ``content-encoding``. One of ``finish`` and ``abort`` ends it."""
 
     @property
     def status(self) -> int:
@@ -29,7 +29,7 @@ class UpstreamAnswer(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, looked up in any case."""
+        """The headers, looked up in any case; of several with one name the first."""
         ...
 
     async def read(self, limit: int) -> bytes:
@@ -53,7 +53,10 @@ class Upstreams(Protocol):
     """Carries requests out."""
 
     async def send(self, errand: Errand) -> UpstreamAnswer:
-        """Return the answer once its head is there; raises UpstreamBrokenError. Keeps no deadline."""
+        """Return the answer once its head is there; raises UpstreamBrokenError. Only connecting has a deadline.
+
+        Redirects are answers like others. A cancelled call leaves no connection behind.
+        """
         ...
 
     async def forget(self, pool: int) -> None:
@@ -63,3 +66,15 @@ class Upstreams(Protocol):
     async def close(self) -> None:
         """Close every connection."""
         ...
+
+
+async def read_whole(answer: UpstreamAnswer, limit: int) -> bytes:
+    """Return what is left of a body; raises UpstreamBrokenError when it breaks or is longer than ``limit`` bytes."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await answer.next():
+        size += len(piece)
+        if size > limit:
+            raise UpstreamBrokenError(f"the answer is longer than {limit} bytes")
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

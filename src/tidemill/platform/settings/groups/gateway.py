@@ -16,6 +16,13 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
             zh="管理员可使用内网地址作为上游", en="Administrators may name loopback and private addresses as upstreams."
         ),
     ] = True
+    http_client: Annotated[
+        Literal["http1", "aiohttp"],
+        Doc(
+            zh="调用上游所用的 HTTP 客户端：http1 为内置连接池，aiohttp 为备选",
+            en="HTTP client for calls to upstreams: http1 is the built-in pool, aiohttp the alternative.",
+        ),
+    ] = "aiohttp"
     max_wait_s: Annotated[
         float,
         Doc(
