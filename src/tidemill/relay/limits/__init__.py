@@ -1,0 +1,6 @@
+"""Hold keys, users, models and channels to calls a minute, tokens a minute and calls at once, in one check."""
+
+from tidemill.relay.limits.contracts import Bound, Claim, Refusal, Standing
+from tidemill.relay.limits.memory import MemoryLimits
+
+__all__ = ["Bound", "Claim", "MemoryLimits", "Refusal", "Standing"]
