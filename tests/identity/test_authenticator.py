@@ -6,6 +6,7 @@ from ipaddress import ip_network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tidemill.identity.authenticator import Authenticator, AuthFailure, Refused
 from tidemill.identity.contracts import KeyLimits
@@ -267,3 +268,58 @@ def test_nothing_a_caller_sends_lets_a_stranger_in_or_breaks(
 ) -> None:
     found = made().identify(sent, query, address, query_token=True, cookie=True)
     assert isinstance(found, AuthFailure)
+
+
+class CountingHashes:
+    """Hashes, and counts how often it was asked to."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def hmac_hashes(self, text: str) -> tuple[str, ...]:
+        self.asked += 1
+        return BOX.hmac_hashes(text)
+
+
+def test_a_key_is_hashed_once_a_snapshot_and_judged_at_every_call() -> None:
+    keeper, hashes, notes = SnapshotKeeper(_never), CountingHashes(), Notes()
+    keeper.current = SNAPSHOT
+    door = Authenticator(keeper, TOKENS, hashes, notes)
+    for _ in range(5):
+        assert isinstance(door.identify(headers(x_api_key=EXPIRING), b"", None), Actor)
+        assert isinstance(door.identify(headers(x_api_key=FENCED), b"", "10.1.2.3"), Actor)
+        assert reason(door.identify(headers(x_api_key=FENCED), b"", "192.0.2.1")) is Refused.NETWORK
+    assert hashes.asked == 2
+    assert len(notes.used) == 10, "every use is counted"
+    with clock.shifted(2 * 86_400):
+        assert reason(door.identify(headers(x_api_key=EXPIRING), b"", None)) is Refused.EXPIRED_KEY
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (Snapshot({1: ALICE}, {}, frozenset(), {}), Refused.UNKNOWN_KEY),
+        (
+            Snapshot({1: structs.replace(ALICE, is_active=False)}, KEYS, frozenset(), {}),
+            Refused.INACTIVE_USER,
+        ),
+        (
+            Snapshot({1: ALICE}, {BOX.hmac_hash(KEY): known(ALICE, "k1", networks=["10.0.0.0/8"])}, frozenset(), {}),
+            Refused.NETWORK,
+        ),
+        (
+            Snapshot({1: ALICE}, {BOX.hmac_hash(KEY): known(ALICE, "k1", expires=1.0)}, frozenset(), {}),
+            Refused.EXPIRED_KEY,
+        ),
+    ],
+    ids=["revoked", "owner put to sleep", "fenced in", "expiry moved"],
+)
+def test_what_is_changed_about_a_known_key_holds_from_the_next_snapshot_on(
+    changed: Snapshot, expected: Refused
+) -> None:
+    keeper = SnapshotKeeper(_never)
+    keeper.current = SNAPSHOT
+    door = Authenticator(keeper, TOKENS, BOX, Notes())
+    assert isinstance(door.identify(headers(x_api_key=KEY), b"", "192.0.2.1"), Actor)
+    keeper.current = changed
+    assert reason(door.identify(headers(x_api_key=KEY), b"", "192.0.2.1")) is expected

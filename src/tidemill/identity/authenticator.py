@@ -110,7 +110,7 @@ class Request(Struct, frozen=True):
     def header(self, name: bytes) -> str | None:
         """Return the first header of that (lower-case) name, without surrounding blanks; empty counts as absent."""
         for key, value in self.headers:
-            if key.lower() == name:
+            if key == name or key.lower() == name:
                 return value.decode("latin-1").strip() or None
         return None
 
@@ -211,6 +211,10 @@ class Authenticator:
         self._hashes = hashes
         self._witness = witness
         self._public_origin = public_origin.rstrip("/").lower() if public_origin else None
+        # Keys that were recognised by their hash, by their text. Good for one snapshot only: whatever is changed about
+        # a key or its owner makes another.
+        self._recognised: dict[str, KnownKey] = {}
+        self._recognised_in = snapshots.current
 
     def identify(
         self,
@@ -230,8 +234,11 @@ class Authenticator:
         the witness: the caller looks again, or calls ``report``.
         """
         request = Request(headers, query, query_token, cookie)
-        found = next((found for extract in EXTRACTORS if (found := extract(request)) is not None), None)
-        if found is None:
+        for extract in EXTRACTORS:
+            found = extract(request)
+            if found is not None:
+                break
+        else:
             return AuthFailure(Refused.MISSING)
         if found.place == "cookie" and write and not self._vouched(request):
             outcome: Actor | AuthFailure = AuthFailure(Refused.COOKIE_WRITE, "session")
@@ -252,16 +259,21 @@ class Authenticator:
         return self._snapshots.current.keys_by_id.get(key_id)
 
     def _by_key(self, text: str, client_ip: str | None) -> Actor | AuthFailure:
-        if not key_format.is_well_formed(text):
-            return AuthFailure(Refused.MALFORMED, key_format.masked(text))
         snapshot = self._snapshots.current
-        digests = self._hashes.hmac_hashes(text)
-        known = next((key for digest in digests if (key := snapshot.keys.get(digest)) is not None), None)
+        if snapshot is not self._recognised_in:
+            self._recognised, self._recognised_in = {}, snapshot
+        known = self._recognised.get(text)
         if known is None:
-            return AuthFailure(Refused.UNKNOWN_KEY, key_format.masked(text), digests=digests)
+            if not key_format.is_well_formed(text):
+                return AuthFailure(Refused.MALFORMED, key_format.masked(text))
+            digests = self._hashes.hmac_hashes(text)
+            known = next((key for digest in digests if (key := snapshot.keys.get(digest)) is not None), None)
+            if known is None:
+                return AuthFailure(Refused.UNKNOWN_KEY, key_format.masked(text), digests=digests)
+            self._recognised[text] = known  # as many as there are keys, at most
         actor = known.actor
         key_id = actor.key_id or ""
-        if known.expires_at_s is not None and known.expires_at_s <= clock.now().timestamp():
+        if known.expires_at_s is not None and known.expires_at_s <= clock.unix_s():
             return AuthFailure(Refused.EXPIRED_KEY, key_id, actor.user_id, actor.username)
         owner = snapshot.users.get(actor.user_id)
         if owner is None or not owner.is_active:

@@ -142,18 +142,13 @@ class Identity:
 
         From memory; only a credential that another process may have made a moment ago is looked up, once.
         """
-
-        def ask() -> Actor | AuthFailure:
-            return self.authenticator.identify(
-                headers, query, client_ip, query_token=query_token, cookie=cookie, write=write
-            )
-
-        found = ask()
+        ask = self.authenticator.identify
+        found = ask(headers, query, client_ip, query_token=query_token, cookie=cookie, write=write)
         if isinstance(found, Actor) or not found.may_be_news:
             return found
         try:
             if await self._second_look.has_news(found):
-                found = ask()
+                found = ask(headers, query, client_ip, query_token=query_token, cookie=cookie, write=write)
         except Exception as error:
             # A fallback beside the snapshot: with the database away, what memory knows still decides.
             log.warning("identity.second_look_failed", exc_info=error)
