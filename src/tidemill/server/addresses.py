@@ -19,7 +19,7 @@ class AddressReader:
     def client(self, scope: Mapping[str, Any], headers: Sequence[tuple[bytes, bytes]]) -> str | None:
         """Return the nearest address that is not a trusted proxy's."""
         peer: str | None = scope["client"][0] if scope.get("client") else None
-        if peer is None or not self._is_trusted(peer):
+        if peer is None or not self._trusted or not self._is_trusted(peer):
             return peer
         chain = [
             part.strip()

@@ -23,6 +23,8 @@ class Cors:
 
     def headers(self, request: Pairs) -> list[tuple[bytes, bytes]]:
         """Return what an answer to this request carries; nothing for an origin that is not allowed."""
+        if not self._origins:
+            return []
         origin = _value(request, b"origin")
         if origin is None or not (self._any or origin in self._origins):
             return []
@@ -63,4 +65,7 @@ class Cors:
 
 
 def _value(pairs: Pairs, name: bytes) -> bytes | None:
-    return next((value for key, value in pairs if key == name), None)
+    for key, value in pairs:
+        if key == name:
+            return value
+    return None

@@ -4,8 +4,10 @@ It gives the request its id and its caller, decides which surface answers, adds 
 safe, and counts. (Liveness is answered before it, in ``entry``.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
+
+from prometheus_client import Counter, Histogram
 
 from tidemill.identity.facade import SESSION_COOKIE
 from tidemill.kernel import clock
@@ -46,8 +48,28 @@ class Identify(Protocol):
         ...
 
 
+class _Tallies:
+    """The figures of what was answered. Looking a labelled one up costs more than counting on it."""
+
+    def __init__(self) -> None:
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
+
+    def count(self, surface: str, method: str, status: int, seconds: float) -> None:
+        """Note one answer."""
+        key = (surface, method if method in _METHODS else "other", status)
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = http_requests.labels(surface, key[1], str(status))
+        counter.inc()
+        timer = self._timers.get(surface)
+        if timer is None:
+            timer = self._timers[surface] = http_seconds.labels(surface)
+        timer.observe(seconds)
+
+
 class Edge:
-    """Routes by path prefix; ``surfaces`` is tried in order, ``otherwise`` answers the rest."""
+    """Routes by the first part of the path; ``otherwise`` answers what no surface is named for."""
 
     def __init__(
         self,
@@ -59,9 +81,12 @@ class Edge:
         addresses: AddressReader,
         sockets: Mapping[str, App] | None = None,
     ) -> None:
-        self._surfaces = tuple(surfaces.items())
+        if any(not prefix.startswith("/") or "/" in prefix[1:] for prefix in surfaces):
+            raise ValueError("a surface is named by one part of a path")
+        self._surfaces = {prefix: (prefix, app) for prefix, app in surfaces.items()}
+        self._console = ("console", otherwise)
+        self._tallies = _Tallies()
         self._sockets = sockets or {}
-        self._otherwise = otherwise
         self._identify = identify
         self._cors = cors
         self._addresses = addresses
@@ -126,29 +151,30 @@ class Edge:
         self, scope: Scope, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]], identifier: str
     ) -> None:
         path, method = scope["path"], scope["method"]
-        name, app = next(
-            ((prefix, app) for prefix, app in self._surfaces if _under(path, prefix)), ("console", self._otherwise)
-        )
+        end = path.find("/", 1)
+        name, app = self._surfaces.get(path if end < 0 else path[:end], self._console)
         started, status = clock.monotonic(), 500
-        extra = [*_SECURITY_HEADERS, *self._cors.headers(headers), (b"x-request-id", identifier.encode())]
+        allowed = self._cors.headers(headers)
 
-        async def sending(message: dict[str, Any]) -> None:
+        def sending(message: dict[str, Any]) -> Awaitable[None]:
+            # Not a coroutine of its own: every chunk of every stream passes here.
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                present = {key.lower() for key, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(pair for pair in extra if pair[0] not in present)]
-            await send(message)
+                given: Sequence[tuple[bytes, bytes]] = message["headers"]
+                present = {key.lower() for key, _ in given}
+                extra = (*_SECURITY_HEADERS, *allowed, (b"x-request-id", identifier.encode()))
+                message["headers"] = [*given, *[pair for pair in extra if pair[0] not in present]]
+            return send(message)
 
         try:
-            if (preflight := self._cors.preflight(method, headers)) is not None:
+            if method == "OPTIONS" and (preflight := self._cors.preflight(method, headers)) is not None:
                 await _answer(sending, 204, b"", preflight)
             else:
                 await app(scope, receive, sending)
         finally:
             duration = clock.monotonic() - started
-            http_requests.labels(name, method if method in _METHODS else "other", str(status)).inc()
-            http_seconds.labels(name).observe(duration)
+            self._tallies.count(name, method, status, duration)
             # A relayed call that went well is told by its usage event; a line more costs as much as relaying it.
             if path not in _QUIET and not (name in _RELAY and status < _FIRST_ERROR):
                 log.info(
@@ -167,10 +193,6 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def _brings_session(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     return any(name == b"cookie" and SESSION_COOKIE.encode() in value for name, value in headers)
-
-
-def _under(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
 
 
 def _given_request_id(headers: Sequence[tuple[bytes, bytes]]) -> str | None:

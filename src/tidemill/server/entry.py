@@ -38,7 +38,8 @@ class Entry:
         elif self._application is None and path in _STARTED:
             await _answer(send, 503, b'{"status":"starting"}')
         else:
-            await self._opened.wait()
+            if not self._opened.is_set():
+                await self._opened.wait()
             if self._application is not None:
                 await self._application(scope, receive, send)
 

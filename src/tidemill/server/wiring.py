@@ -57,7 +57,11 @@ class Runtime(Parts):
     async def _identify(
         self, headers: Sequence[tuple[bytes, bytes]], query: bytes, client_ip: str | None, *, path: str, write: bool
     ) -> Actor | TidemillError | None:
-        agent = next((value.decode("latin-1") for name, value in headers if name == b"user-agent"), None)
+        agent = None
+        for name, value in headers:
+            if name == b"user-agent":
+                agent = value.decode("latin-1")
+                break
         current_origin.set(Origin(client_ip, agent, request_id.get()))
         found = await self.identity.identify(
             headers, query, client_ip, query_token=surfaces.is_event_stream(path), cookie=True, write=write
