@@ -45,6 +45,16 @@ async def test_values_are_any_bytes_until_they_are_forgotten(cache: Cache) -> No
     assert await cache.get("k") is None
 
 
+async def test_many_values_are_kept_and_found_at_once(cache: Cache) -> None:
+    await cache.put_many({"a": b"1", "c": b"\x00\xff"}, ttl_s=60)
+    assert await cache.get_many(["c", "b", "a", "c"]) == [b"\x00\xff", None, b"1", b"\x00\xff"]
+    await cache.put_many({}, ttl_s=60)
+    assert await cache.get_many([]) == []
+    await cache.put_many({"short": b"v"}, ttl_s=0.2)
+    await until_gone(cache, "short")
+    assert await cache.get_many(["short"]) == [None]
+
+
 async def test_values_live_for_their_time(cache: Cache) -> None:
     await cache.put("short", b"v", ttl_s=0.2)
     await cache.put("long", b"v", ttl_s=60)
@@ -78,6 +88,22 @@ async def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
     await cache.get("a")
     await cache.put("c", b"3", ttl_s=60)
     assert [await cache.get(key) for key in ("a", "b", "c")] == [b"1", None, b"3"]
+
+
+async def test_memory_is_bounded_in_bytes_too() -> None:
+    cache = MemoryCache(max_bytes=10)
+    await cache.put("a", b"1234", ttl_s=60)
+    await cache.put("b", b"1234", ttl_s=60)
+    assert await cache.get_many(["a", "b"]) == [b"1234", b"1234"]
+    await cache.put("a", b"12", ttl_s=60)
+    await cache.put("c", b"1", ttl_s=60)
+    assert await cache.get_many(["b", "a", "c"]) == [b"1234", b"12", b"1"], (
+        "what is replaced or forgotten counts no more"
+    )
+    await cache.put("d", b"123", ttl_s=60)
+    assert await cache.get_many(["b", "a", "c", "d"]) == [None, b"12", b"1", b"123"]
+    await cache.put("too large", b"0123456789", ttl_s=60)
+    assert await cache.get_many(["too large", "a"]) == [None, b"12"]
     await cache.delete("a")
     assert await cache.get("a") is None
 

@@ -4,6 +4,7 @@ A cache may be away, and nobody fails for it: then nothing is found and nothing 
 alone, and the outage is logged once.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
@@ -14,8 +15,16 @@ class Cache(Protocol):
         """Return the value, None when it is absent or past its time."""
         ...
 
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values in the order of ``keys``, None where there is none; one question, however many keys."""
+        ...
+
     async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
         """Keep ``value`` for ``ttl_s`` seconds at most."""
+        ...
+
+    async def put_many(self, values: Mapping[str, bytes], *, ttl_s: float) -> None:
+        """Keep every value for ``ttl_s`` seconds at most; all are sent at once."""
         ...
 
     async def delete(self, key: str) -> None:

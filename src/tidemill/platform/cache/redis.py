@@ -1,5 +1,6 @@
 """The cache of processes that share a Redis or Valkey."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from tidemill.kernel import clock
@@ -36,9 +37,22 @@ class RedisCache:
         """Return the value, None when it is absent, past its time or out of reach."""
         return await self._ask("GET", self._prefix + key)
 
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values in the order of ``keys``, None where there is none or the server is out of reach."""
+        if not keys:
+            return []
+        found: list[bytes | None] | None = await self._ask("MGET", *(self._prefix + key for key in keys))
+        return [None] * len(keys) if found is None else found
+
     async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
         """Keep ``value`` for ``ttl_s`` seconds at most."""
         await self._ask("SET", self._prefix + key, value, "PX", _ms(ttl_s))
+
+    async def put_many(self, values: Mapping[str, bytes], *, ttl_s: float) -> None:
+        """Keep every value for ``ttl_s`` seconds at most."""
+        if values:
+            commands = [("SET", self._prefix + key, value, "PX", _ms(ttl_s)) for key, value in values.items()]
+            await self._reach(lambda: self._client.ask_all(commands))
 
     async def delete(self, key: str) -> None:
         """Forget ``key``; one that is out of reach lives on until its time."""
@@ -61,11 +75,14 @@ class RedisCache:
 
     async def _ask(self, *words: Word) -> Any:
         """Return the answer, None while the server is away or refuses."""
+        return await self._reach(lambda: self._client.ask(*words))
+
+    async def _reach(self, question: Callable[[], Awaitable[Any]]) -> Any:
         asked_at = clock.monotonic()
         if asked_at < self._asks_again_at:
             return None
         try:
-            answer = await self._client.ask(*words)
+            answer = await question()
         except (Away, Refused) as error:
             self._asks_again_at = clock.monotonic() + REST_S
             if self._away_since is None:
