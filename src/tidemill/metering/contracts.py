@@ -23,7 +23,8 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One model call. ``id`` is ours and unique; ``request_id`` may be the client's and repeat.
 
     ``began_ms`` is Unix time in milliseconds; ``first_token_ms`` counts from there to the first content.
-    ``usage_raw`` is the upstream's own usage object, so that counts can be made anew.
+    ``usage_raw`` is the upstream's own usage object, so that counts can be made anew. ``cached``: answered from what is
+    kept here, so no tokens are counted; ``usage_raw`` then says what the answer took when it was made.
     """
 
     id: str
@@ -48,6 +49,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tokens: TokenCounts = NOTHING
     usage_raw: str | None = None
     metadata: dict[str, str] = field(default_factory=dict[str, str])
+    cached: bool = False
 
 
 class UsageTotals(Struct, frozen=True):

@@ -75,6 +75,7 @@ def event_row(event: UsageEvent) -> Row:
         "error_code": event.error_code,
         "retries": event.retries,
         "metadata": event.metadata or None,
+        "cached": event.cached,
     }
 
 

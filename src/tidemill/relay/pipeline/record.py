@@ -28,6 +28,7 @@ class Record:
         "_channel",
         "_meter",
         "_settled",
+        "cached",
         "error",
         "first_token_ms",
         "forwarded_bytes",
@@ -45,6 +46,7 @@ class Record:
         self._began_ms = int(clock.now().timestamp() * 1000)
         self._channel: Channel | None = None
         self._settled = False
+        self.cached = False
         self.error: TidemillError | None = None
         self.first_token_ms: float | None = None
         self.forwarded_bytes = 0
@@ -115,6 +117,7 @@ class Record:
                 tokens=self.tokens(),
                 usage_raw=None if self.usage_raw is None else self.usage_raw.decode(errors="replace"),
                 metadata=dict(ask.metadata),
+                cached=self.cached,
             )
         )
 
