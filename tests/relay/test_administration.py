@@ -41,6 +41,10 @@ class Http:
     async def __call__(self, method: str, path: str, body: Any = None) -> httpx.Response:
         return await self._client.request(method, path, json=body)
 
+    async def raw(self, method: str, path: str, content: bytes) -> httpx.Response:
+        """Send a body as it is."""
+        return await self._client.request(method, path, content=content)
+
 
 @pytest.fixture
 async def http(database: Database) -> AsyncIterator[Http]:
@@ -51,6 +55,7 @@ async def http(database: Database) -> AsyncIterator[Http]:
             "channels": lambda: context.channels,
             "model_configs": lambda: context.model_configs,
             "rules": lambda: context.rules,
+            "imports": lambda: context.imports,
             "balances": Balances,
         }
         api = build_api(HANDLERS, given, Settings())
@@ -324,12 +329,13 @@ async def test_export_and_import_make_the_same_channels_again(http: Http, servic
     channels_service = http.rig.context.channels
     await http.rig.channel(await services(), "a", tags=["x"], rpm=9)
     await http("POST", CONFIGS, {"name": "cfg", "api_url": "http://127.0.0.1:9", "model_path": "p"})
-    exported = await channels_service.export(ADMIN)
+    imports = http.rig.context.imports
+    exported = await imports.export(ADMIN)
     assert [entry["name"] for entry in exported] == ["a"]
     assert "keys" not in exported[0]
     same: Any = {**exported[0], "rpm": 10}
     other: Any = {**exported[0], "name": "b"}
-    report = await channels_service.import_all(ADMIN, [ChannelChange(**same), ChannelChange(**other)], None)
+    report = await imports.run(ADMIN, [ChannelChange(**same), ChannelChange(**other)], None)
     assert (report.created, report.changed) == (["b"], ["a"])
     views = {view.name: view for view in await channels_service.all(ADMIN)}
     assert (views["a"].rpm, views["a"].keys[0].last4, views["b"].keys) == (10, "cret", [])

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import click
-import msgspec
-import yaml
 
 from tidemill.cli.output import command_options, fail, print_json, print_table, run
 from tidemill.kernel.actor import SystemReason, SystemScope
+from tidemill.kernel.errors import BadInput
 from tidemill.platform.settings import Loaded, Settings
-from tidemill.relay.contracts import ChannelChange, ChannelImport, ChannelTest, ChannelView, ChannelWish
+from tidemill.relay.channels_yaml import dump, parse
+from tidemill.relay.contracts import ChannelChange, ChannelTest, ChannelView, ChannelWish
+from tidemill.relay.contracts_admin import ImportReport
 from tidemill.server.wiring import open_runtime
 
 _SCOPE = SystemScope(SystemReason.COMMAND_LINE)
@@ -143,39 +144,38 @@ def export(out: TextIO, loaded: Loaded, *, as_json: bool) -> None:
     if as_json:
         print_json({"channels": entries})
     else:
-        yaml.safe_dump({"channels": entries}, out, allow_unicode=True, sort_keys=False)
+        out.write(dump(entries))
 
 
 async def _export(settings: Settings) -> list[dict[str, Any]]:
     async with open_runtime(settings) as runtime:
-        return await runtime.relay_context.channels.export(_SCOPE)
-
-
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of channels."""
-
-    channels: list[ChannelChange]
+        return await runtime.relay_context.imports.export(_SCOPE)
 
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Tell what would change; change nothing.")
 @command_options
-def import_channels(file: Path, loaded: Loaded, *, as_json: bool) -> None:
+def import_channels(file: Path, loaded: Loaded, *, dry_run: bool, as_json: bool) -> None:
     """Make or change the channels of FILE (YAML, as export writes it), by name; all of them or none.
 
     What an entry leaves out stays; `keys: [...]` in an entry replaces that channel's keys.
     """
     try:
-        content = msgspec.convert(yaml.safe_load(file.read_text(encoding="utf-8")), _File)
-    except (yaml.YAMLError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        fail(f"{file} is not a file of channels: {error}")
-    report = run(_import(loaded.settings, content.channels))
+        wishes = parse(file.read_bytes())
+    except BadInput as error:
+        fail(f"{file}: {error.detail}")
+    report = run(_import(loaded.settings, wishes, dry_run=dry_run))
     if as_json:
         print_json(report)
-    else:
-        click.echo(f"{len(report.created)} created, {len(report.changed)} changed")
+        return
+    would = "would be " if dry_run else ""
+    click.echo(f"{len(report.created)} {would}created, {len(report.changed)} {would}changed")
+    for changed in report.differences:
+        for field in changed.fields:
+            click.echo(f"  {changed.name}: {field.field}: {field.before!r} -> {field.after!r}")
 
 
-async def _import(settings: Settings, wishes: list[ChannelChange]) -> ChannelImport:
+async def _import(settings: Settings, wishes: list[ChannelChange], *, dry_run: bool) -> ImportReport:
     async with open_runtime(settings) as runtime:
-        return await runtime.relay_context.channels.import_all(_SCOPE, wishes, None)
+        return await runtime.relay_context.imports.run(_SCOPE, wishes, None, dry_run=dry_run)

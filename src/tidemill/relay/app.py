@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from tidemill.kernel import clock
 from tidemill.kernel.actor import SystemReason, SystemScope
@@ -14,11 +15,13 @@ from tidemill.relay import figures, repository
 from tidemill.relay.asgi import RelayApp, no_limits
 from tidemill.relay.breaker import Breaker
 from tidemill.relay.callers import Callers
+from tidemill.relay.channels_file import ChannelsFile
 from tidemill.relay.config_service import ModelConfigService
 from tidemill.relay.contracts import ChannelView, ChannelWish
 from tidemill.relay.facade import Relay
 from tidemill.relay.figures import CountingMeter
 from tidemill.relay.house import House
+from tidemill.relay.imports import ChannelImports
 from tidemill.relay.pipeline.exchange import Patience
 from tidemill.relay.pipeline.run import Ground, Pipeline
 from tidemill.relay.pipeline.watch import TICK_S, Watch
@@ -95,6 +98,7 @@ class RelayContext:
         self.channels = ChannelService(house, self.sync)
         self.model_configs = ModelConfigService(house, self.sync)
         self.rules = RuleService(db, self.sync)
+        self.imports = ChannelImports(house, self.channels, self.sync)
 
     def asgi(self, identify: Identify, limits_of: LimitsOf | None = None) -> RelayApp:
         """Build the application for ``/v1``. ``limits_of`` absent: the settings' limits hold for every caller."""
@@ -123,6 +127,10 @@ class RelayContext:
     async def start(self) -> None:
         """Read the channels and follow every change (a server's start)."""
         await self.sync.start()
+        if self._settings.channels_file:
+            file = ChannelsFile(Path(self._settings.channels_file), self.imports)
+            await file.take()
+            self._tasks.spawn("channels file", file.follow())
         figures.channels.boards.append(self.board)
 
     async def adopt_environment(self, environment: Mapping[str, str]) -> ChannelView | None:

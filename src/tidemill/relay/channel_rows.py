@@ -15,6 +15,8 @@ from tidemill.relay.contracts import ChannelChange, ChannelKeyView, ChannelView,
 from tidemill.relay.providers import PROVIDERS, provider_of
 from tidemill.relay.snapshot import Channel, ChannelKey
 
+# Marks a channel that the file of channels owns (``relay.channels_file``).
+FILE_TAG = "channels-file"
 MAX_NAME = 200
 MAX_MODELS = 2000
 MAX_KEYS = 100
@@ -169,6 +171,7 @@ def channel_view(row: Row, keys: Sequence[Row], state: ChannelState | None, now:
         balance_floor=row["balance_floor"],
         balance_at=row["balance_at"],
         config_id=row["config_id"],
+        read_only=FILE_TAG in row["tags"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         **figures(state, now),

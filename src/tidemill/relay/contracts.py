@@ -143,7 +143,7 @@ class LaneView(Struct, frozen=True, kw_only=True):
 
 
 class ChannelView(Struct, frozen=True, kw_only=True):
-    """A channel for administrators. Local models have negative ids and are ``read_only``.
+    """A channel for administrators. ``read_only``: a local model (their ids are negative), or of the file of channels.
 
     ``limit`` and what follows are this process's figures since it started; ``requests`` counts what ended,
     ``error_rate`` is the share of failures (0 to 1) of late, ``lanes`` what a breaker or a pause keeps calls from.
@@ -268,13 +268,6 @@ class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     param_overrides: dict[str, Any] | UnsetType = UNSET
     probe_model: str | UnsetType | None = UNSET
     balance_floor: str | UnsetType | None = UNSET
-
-
-class ChannelImport(Struct, frozen=True):
-    """What an import did, by channel name."""
-
-    created: list[str]
-    changed: list[str]
 
 
 class RuleWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

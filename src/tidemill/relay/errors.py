@@ -246,3 +246,12 @@ class ChannelKeyNotFound(RelayError):
     status = 404
     zh = "该渠道没有密钥 {id}，请刷新列表。"
     en = "The channel has no key {id}. Reload the list."
+
+
+class ChannelsFileWrong(RelayError):
+    """The file of channels cannot be read or used; nothing was changed."""
+
+    code = "channels_file_wrong"
+    status = 400
+    zh = "渠道文件 {path} 无法使用：{reason}。请修改该文件；现有渠道保持不变。"
+    en = "The file of channels {path} cannot be used: {reason}. Mend it; the channels stay as they were."

@@ -77,6 +77,12 @@ async def replace_keys(w: Writer, scope: OwnerScope, channel_id: int, rows: Sequ
     await w.run(insert(channel_keys), list(rows))
 
 
+async def change_key(w: Writer, scope: OwnerScope, key_id: str, values: Mapping[str, Any]) -> None:
+    """Set columns of a channel's key."""
+    del scope
+    await w.run(update(channel_keys).where(channel_keys.c.id == key_id).values(**values))
+
+
 async def all_configs(r: Reader, scope: OwnerScope) -> Sequence[Row]:
     """Return every model configuration by id."""
     del scope

@@ -18,6 +18,7 @@ Caller = NamedDependency[Actor]
 
 _PATH = "/api/v1/admin/channels"
 _ONE = _PATH + "/{channel_id:int}"
+_KEY = _ONE + "/keys/{key_id:str}"
 
 
 class ChannelTestRequest(Struct, forbid_unknown_fields=True):
@@ -85,6 +86,22 @@ async def drain_channel(channel_id: FromPath[int], actor: Caller, channels: Chan
     return await channels.set_status(actor.admin_scope, channel_id, "draining", actor)
 
 
+@post(_KEY + "/enable", status_code=200, guards=[administrator], tags=["channels"], operation_id="enableChannelKey")
+async def enable_key(
+    channel_id: FromPath[int], key_id: FromPath[str], actor: Caller, channels: Channels
+) -> ChannelView:
+    """Let a key be used again, whatever it was disabled for."""
+    return await channels.set_key_status(actor.admin_scope, channel_id, key_id, "active", actor)
+
+
+@post(_KEY + "/disable", status_code=200, guards=[administrator], tags=["channels"], operation_id="disableChannelKey")
+async def disable_key(
+    channel_id: FromPath[int], key_id: FromPath[str], actor: Caller, channels: Channels
+) -> ChannelView:
+    """Let a key be used no longer; the channel's other keys carry its calls."""
+    return await channels.set_key_status(actor.admin_scope, channel_id, key_id, "disabled", actor)
+
+
 HANDLERS: Sequence[ControllerRouterHandler] = (
     list_channels,
     create_channel,
@@ -95,4 +112,6 @@ HANDLERS: Sequence[ControllerRouterHandler] = (
     enable_channel,
     disable_channel,
     drain_channel,
+    enable_key,
+    disable_key,
 )

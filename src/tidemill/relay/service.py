@@ -12,6 +12,7 @@ from tidemill.kernel.errors import BadInput
 from tidemill.platform.db import Reader, Row, Writer
 from tidemill.relay import repository
 from tidemill.relay.channel_rows import (
+    FILE_TAG,
     channel_of,
     channel_view,
     checked_columns,
@@ -22,13 +23,18 @@ from tidemill.relay.channel_rows import (
 from tidemill.relay.channel_test import try_channel
 from tidemill.relay.contracts import (
     ChannelChange,
-    ChannelImport,
     ChannelStatus,
     ChannelTest,
     ChannelView,
     ChannelWish,
+    KeyStatus,
 )
-from tidemill.relay.errors import ChannelManagedElsewhere, ChannelNameTaken, ChannelNotFound
+from tidemill.relay.errors import (
+    ChannelKeyNotFound,
+    ChannelManagedElsewhere,
+    ChannelNameTaken,
+    ChannelNotFound,
+)
 from tidemill.relay.house import House
 from tidemill.relay.repository import OwnerScope
 from tidemill.relay.snapshot import Channel
@@ -52,30 +58,8 @@ _FREE_FIELDS = frozenset(
     }
 )
 _OWNER = "model configuration / 模型配置"
-_EXPORTED = (
-    "name",
-    "provider",
-    "base_url",
-    "models",
-    "priority",
-    "weight",
-    "max_concurrent",
-    "rpm",
-    "timeout_s",
-    "defaults",
-    "forward_trace",
-    "status",
-    "tags",
-    "groups",
-    "region",
-    "tpm",
-    "denied",
-    "prices",
-    "header_overrides",
-    "param_overrides",
-    "probe_model",
-    "balance_floor",
-)
+_KEY_ACTS: Mapping[KeyStatus, str] = {"active": "enable", "disabled": "disable"}
+_FILE = "the file of channels (gateway.channels_file) / 渠道文件"
 # Of a channel's view, what the audit log does not tell: live figures; of keys only how many there are and their ends.
 _UNTOLD = frozenset(
     {
@@ -134,11 +118,15 @@ class ChannelService:
     async def create(self, scope: OwnerScope, wish: ChannelWish, actor: Actor | None) -> ChannelView:
         """Make a channel; raises BadInput naming the field, ChannelNameTaken."""
         async with self._house.db.write() as w:
-            view = await self._add(w, scope, wish, actor)
+            view = await self.add(w, scope, wish, actor)
         await self._sync.load()
         return await self.get(scope, view.id)
 
-    async def _add(self, w: Writer, scope: OwnerScope, wish: ChannelWish, actor: Actor | None) -> ChannelView:
+    async def add(
+        self, w: Writer, scope: OwnerScope, wish: ChannelWish, actor: Actor | None, *, from_file: bool = False
+    ) -> ChannelView:
+        """Make a channel in the caller's transaction; ``sync.load`` is the caller's, too."""
+        _refuse_mark(wish.tags, from_file=from_file)
         columns = checked_columns(given(wish), allow_private=self._house.allow_private)
         keys = checked_keys(wish.keys)
         now = clock.now()
@@ -155,22 +143,34 @@ class ChannelService:
         """Change a channel; raises ChannelNotFound, BadInput, ChannelNameTaken, ChannelManagedElsewhere."""
         self._refuse_local(channel_id)
         async with self._house.db.write() as w:
-            await self._alter(w, scope, channel_id, wanted, actor)
+            await self.alter(w, scope, channel_id, wanted, actor)
         await self._sync.load()
         return await self.get(scope, channel_id)
 
-    async def _alter(
-        self, w: Writer, scope: OwnerScope, channel_id: int, wanted: ChannelChange, actor: Actor | None
+    async def alter(
+        self,
+        w: Writer,
+        scope: OwnerScope,
+        channel_id: int,
+        wanted: ChannelChange,
+        actor: Actor | None,
+        *,
+        from_file: bool = False,
+        reason: str | None = None,
     ) -> None:
+        """Change a channel in the caller's transaction; ``sync.load`` is the caller's, too."""
         fields = given(wanted)
+        _refuse_mark(fields.get("tags", ()), from_file=from_file)
         columns = checked_columns(fields, allow_private=self._house.allow_private)
         before = await self._view(w, scope, channel_id)
         if before.config_id is not None and not fields.keys() <= _FREE_FIELDS:
             raise ChannelManagedElsewhere(owner=_OWNER)
+        if before.read_only and not from_file:
+            raise ChannelManagedElsewhere(owner=_FILE)
         if "name" in columns:
             await self._name_free(w, scope, columns["name"], channel_id)
         if "status" in columns:
-            columns["status_reason"] = None
+            columns["status_reason"] = reason
         await repository.change_channel(w, scope, channel_id, {**columns, "updated_at": clock.now()})
         if "keys" in fields:
             rows = self._house.vault.key_rows(channel_id, checked_keys(fields["keys"]))
@@ -178,33 +178,22 @@ class ChannelService:
         after = await self._view(w, scope, channel_id)
         await self._audit(w, actor, "channel.change", channel_id, {"before": _told(before), "after": _told(after)})
 
-    async def import_all(
-        self, scope: OwnerScope, wishes: Sequence[ChannelChange], actor: Actor | None
-    ) -> ChannelImport:
-        """Make or change channels by name, all or none; what an entry leaves out stays as it is (keys above all).
-
-        Raises BadInput naming what a new channel lacks, and whatever ``create`` and ``change`` raise.
-        """
-        report = ChannelImport([], [])
+    async def set_key_status(
+        self, scope: OwnerScope, channel_id: int, key_id: str, status: KeyStatus, actor: Actor | None
+    ) -> ChannelView:
+        """Let a key be used again, or no longer; raises ChannelNotFound, ChannelKeyNotFound."""
+        self._refuse_local(channel_id)
         async with self._house.db.write() as w:
-            for wish in wishes:  # an administrator's file: tens of entries
-                if not isinstance(wish.name, str):
-                    raise BadInput.of("name", "is missing")
-                known = await repository.channel_named(w, scope, wish.name.strip())
-                if known is None:
-                    await self._add(w, scope, _as_new(wish), actor)
-                    report.created.append(wish.name)
-                else:
-                    await self._alter(w, scope, known["id"], wish, actor)
-                    report.changed.append(wish.name)
+            view = await self._view(w, scope, channel_id)
+            key = next((key for key in view.keys if key.id == key_id), None)
+            if key is None:
+                raise ChannelKeyNotFound(id=key_id)
+            values = {"status": status, "reason": None, "changed_at": clock.now()}
+            await repository.change_key(w, scope, key_id, values)
+            details = {"key": key.last4, "before": key.status, "after": status}
+            await self._audit(w, actor, f"channel.key_{_KEY_ACTS[status]}", channel_id, details)
         await self._sync.load()
-        return report
-
-    async def export(self, scope: OwnerScope) -> list[dict[str, Any]]:
-        """Return what ``import_all`` takes, without keys; what configurations and local models own is left out."""
-        async with self._house.db.read() as r:
-            rows = await repository.all_channels(r, scope)
-        return [{name: row[name] for name in _EXPORTED} for row in rows if row["config_id"] is None]
+        return await self.get(scope, channel_id)
 
     async def set_status(
         self, scope: OwnerScope, channel_id: int, status: ChannelStatus, actor: Actor | None
@@ -219,6 +208,8 @@ class ChannelService:
             view = await self._view(w, scope, channel_id)
             if view.config_id is not None:
                 raise ChannelManagedElsewhere(owner=_OWNER)
+            if view.read_only:
+                raise ChannelManagedElsewhere(owner=_FILE)
             await repository.drop_channels(w, scope, [channel_id])
             await self._audit(w, actor, "channel.delete", channel_id, {"before": _told(view)})
         await self._sync.load()
@@ -275,12 +266,9 @@ class ChannelService:
         w.changed(repository.TOPIC)
 
 
-def _as_new(change: ChannelChange) -> ChannelWish:
-    fields = given(change)
-    for name in ("base_url", "models"):
-        if name not in fields and not (name == "base_url" and "provider" in fields):
-            raise BadInput.of(name, f"is missing; {fields['name']} is a new channel")
-    return ChannelWish(**fields)
+def _refuse_mark(tags: Sequence[str], *, from_file: bool) -> None:
+    if not from_file and any(tag.strip() == FILE_TAG for tag in tags):
+        raise BadInput.of("tags", f"`{FILE_TAG}` is kept for channels of the file of channels")
 
 
 def _matches(view: ChannelView, q: str) -> bool:

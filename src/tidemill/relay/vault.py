@@ -51,6 +51,13 @@ class Vault:
             _log.error("channel.key_unreadable", channel_id=rows[0]["channel_id"], error=str(error))
             return None
 
+    def texts(self, rows: Sequence[Row]) -> list[str] | None:
+        """Return every key of a channel, disabled ones too, to compare with; None when one cannot be opened."""
+        try:
+            return [self._box.open(row["sealed"], bound_to=f"channel_key:{row['id']}") for row in rows]
+        except SealBroken:
+            return None
+
     def seal_config(self, config_id: int, key: str) -> str:
         """Return the text that keeps a model configuration's key."""
         return self._box.seal(key, bound_to=f"model_config:{config_id}")

@@ -62,6 +62,7 @@ def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
         "channels": lambda: parts.relay_context.channels,
         "model_configs": lambda: parts.relay_context.model_configs,
         "rules": lambda: parts.relay_context.rules,
+        "imports": lambda: parts.relay_context.imports,
         "usage": lambda: parts.usage,
         "balances": lambda: parts.balances,
         "desk": lambda: parts.job_service,

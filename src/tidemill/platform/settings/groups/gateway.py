@@ -91,6 +91,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     breaker_max_pause_s: Annotated[
         float, Doc(zh="断开时长的上限（秒）", en="Longest pause of an open breaker, seconds.")
     ] = 60.0
+    channels_file: Annotated[
+        str,
+        Doc(
+            zh="渠道文件（YAML）的路径：作为渠道的唯一来源，启动时及文件变化时载入，其中的渠道在控制台与接口中只读；"
+            "空：不使用",
+            en="Path of a YAML file that is the source of truth for channels: taken in at the start and when it "
+            "changes; its channels are read-only elsewhere. Empty: none.",
+        ),
+    ] = ""
     journal_flush_s: Annotated[
         float,
         Doc(zh="用量日志写入数据库的间隔（秒）", en="Seconds between batches from the usage journal to the database."),
