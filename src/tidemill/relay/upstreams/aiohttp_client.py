@@ -1,6 +1,7 @@
 """The HTTP client: aiohttp, one session for each channel, opened by its first call."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -98,6 +99,8 @@ class _Answer:
             return await self._response.content.readany()
         except (OSError, *_client_errors()) as error:
             raise _broken(error) from error
+        except RuntimeError as error:  # aiohttp's word for a session that was closed meanwhile
+            raise UpstreamBrokenError("the client was closed") from error
 
     async def finish(self) -> None:
         """Give the connection back if the body is at its end, or ends within a moment."""
@@ -128,5 +131,7 @@ def _broken(error: BaseException) -> UpstreamBrokenError:
     """Say what broke without an address in it: callers may not know where channels lead."""
     kind = type(error).__name__.removeprefix("Client")
     os_error = getattr(error, "os_error", None) or error
-    reason = getattr(os_error, "strerror", None) or (str(error) if kind == "ServerDisconnectedError" else "")
+    number: int | None = getattr(os_error, "errno", None)
+    # The loops' own words for an error hold the address; the system's do not.
+    reason = os.strerror(number) if number and number > 0 else str(error) if kind == "ServerDisconnectedError" else ""
     return UpstreamBrokenError(redact(f"{kind}: {reason}" if reason else kind))
