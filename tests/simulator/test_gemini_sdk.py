@@ -95,6 +95,20 @@ async def test_parallel_calls_are_made_answered_and_summed_up(simulated: Served)
     assert streamed == [{"city": "Paris"}, {"city": "Tokyo"}]
 
 
+@pytest.mark.parametrize(("model", "has_ids"), [("gemini-2.5-flash", False), ("gemini-3-pro", True)])
+async def test_calls_have_ids_since_gemini_3(simulated: Served, model: str, has_ids: bool) -> None:  # noqa: FBT001 - a case
+    config = types.GenerateContentConfig(tools=[WEATHER], automatic_function_calling=MANUAL)
+    asked = "What is the weather in Paris and Tokyo?"
+    async with _client(simulated) as client:
+        plain = await client.models.generate_content(model=model, contents=asked, config=config)
+        stream = await client.models.generate_content_stream(model=model, contents=asked, config=config)
+        streamed = [call.id async for chunk in stream for call in chunk.function_calls or []]
+    told = [call.id for call in plain.function_calls or []]
+    assert told == streamed
+    assert len(set(told)) == (2 if has_ids else 1)
+    assert all(told) is has_ids
+
+
 async def test_a_call_can_be_demanded_by_name(simulated: Served) -> None:
     calling = types.FunctionCallingConfig(
         mode=types.FunctionCallingConfigMode.ANY, allowed_function_names=["get_weather"]

@@ -271,6 +271,49 @@ async def test_completions_moderations_and_models(simulated: Served) -> None:
     assert [result.flagged for result in verdicts.results] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("asked", "answer"), [("What is my name?", "Your name is Ada."), ("What is my name? Just the name.", "Ada")]
+)
+async def test_a_name_is_remembered(simulated: Served, asked: str, answer: str) -> None:
+    async with _client(simulated) as client:
+        told = await client.chat.completions.create(
+            model="m",
+            messages=[
+                {"role": "user", "content": "My name is Ada."},
+                {"role": "assistant", "content": "Hello Ada!"},
+                {"role": "user", "content": asked},
+            ],
+        )
+    assert told.choices[0].message.content == answer
+
+
+async def test_pictures_are_changed_and_varied(simulated: Served, http: aiohttp.ClientSession) -> None:
+    one, other = png("one"), png("other")
+
+    async def vary(picture: bytes, **fields: str) -> tuple[int, Any]:
+        form = aiohttp.FormData(fields)
+        form.add_field("image", picture, filename="a.png", content_type="image/png")
+        async with http.post(f"{simulated.base_url}/images/variations", data=form) as answer:
+            return answer.status, await answer.json()
+
+    async with _client(simulated) as client:
+        edited = await client.images.edit(model="gpt-image-1", image=("a.png", one), prompt="redder", n=2)
+        again = await client.images.edit(model="gpt-image-1", image=("a.png", other), prompt="redder")
+        with pytest.raises(openai.BadRequestError, match="prompt"):
+            await client.images.edit(image=("a.png", one), prompt="")
+    files = [base64.b64decode(image.b64_json or "") for image in edited.data or []]
+    assert all(image_size(file) for file in files)
+    assert len(set(files)) == 2
+    assert (again.data or [])[0].b64_json != (edited.data or [])[0].b64_json, "another picture, another answer"
+    assert edited.usage is not None
+    assert edited.usage.input_tokens_details.image_tokens > 0
+    status, varied = await vary(one, model="dall-e-2", response_format="url")
+    assert (status, varied["data"][0]["url"][:14]) == (200, "data:image/png")
+    for picture, wrong in ((one, {"n": "x"}), (one, {"n": "11"}), (b"", {})):
+        status, refused = await vary(picture, **wrong)
+        assert (status, refused["error"]["param"]) == (400, "n" if wrong else "image")
+
+
 async def test_images_and_speech_are_real_files(simulated: Served) -> None:
     async with _client(simulated) as client:
         images = await client.images.generate(model="gpt-image-1", prompt="a red square", n=2)

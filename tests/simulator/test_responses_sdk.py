@@ -132,6 +132,52 @@ async def test_stored_responses_are_kept_within_a_bound(start: Start) -> None:
             await client.responses.retrieve(three.id)
 
 
+async def test_a_compaction_stands_for_what_it_seals(simulated: Served) -> None:
+    asked = "What is the weather in Paris?"
+    async with _client(simulated) as client:
+        first = await client.responses.create(model="m", input=asked, tools=[WEATHER])
+        call = first.output[0]
+        assert call.type == "function_call"
+        talk: Any = [
+            {"role": "developer", "content": "My name is Ada."},
+            {"role": "user", "content": asked},
+            call.model_dump(exclude_none=True),
+            {"type": "function_call_output", "call_id": call.call_id, "output": "sun"},
+        ]
+        compact = await client.responses.compact(model="m", input=talk)
+        kept: list[Any] = [item.model_dump(exclude_none=True, warnings=False) for item in compact.output]
+        more: Any = [*kept, {"role": "user", "content": "What is my name?"}]
+        later = await client.responses.create(model="m", input=more)
+        counted = await client.responses.input_tokens.count(model="m", input=more)
+        told = await client.responses.create(model="m", input=kept, tools=[WEATHER])
+        for seal in ("AAAA", "no seal", base64.b64encode(b"simulated compaction:x").decode()):
+            foreign: Any = [{"type": "compaction", "encrypted_content": seal}]
+            with pytest.raises(openai.BadRequestError) as refused:
+                await client.responses.create(model="m", input=foreign)
+            assert refused.value.code == "invalid_encrypted_content"
+        with pytest.raises(openai.BadRequestError):
+            await client.responses.compact(model="m", input="x", extra_body={"tools": []})
+        with pytest.raises(openai.BadRequestError):
+            await client.responses.compact(model="m")
+    assert (compact.object, compact.id[:5]) == ("response.compaction", "resp_")
+    assert [item["type"] for item in kept] == ["message", "message", "compaction"]
+    assert compact.usage.total_tokens > 0
+    assert later.output_text == "Your name is Ada."
+    assert later.usage is not None
+    assert later.usage.input_tokens == counted.input_tokens
+    assert told.output_text == "get_weather answered: sun"
+
+
+async def test_a_response_shows_every_setting(simulated: Served, http: aiohttp.ClientSession) -> None:
+    body = {"model": "m", "input": "hi", "tools": [{"type": "function", "name": "f"}]}
+    async with http.post(f"{simulated.base_url}/responses", json=body) as answer:
+        shown = await answer.json()
+    assert (shown["frequency_penalty"], shown["presence_penalty"]) == (0.0, 0.0)
+    assert shown["tools"] == [
+        {"type": "function", "name": "f", "description": None, "parameters": None, "strict": True}
+    ]
+
+
 async def test_a_response_can_end_incomplete(simulated: Served) -> None:
     async with _client(simulated) as client:
         cut = await client.responses.create(model="m", input="Write 100 words", max_output_tokens=16)

@@ -52,6 +52,7 @@ _SUM = re.compile(
 )
 _ASKS_NAME = re.compile(r"what(?:'s| is) my name|what my name is|我叫什么", re.IGNORECASE)
 _TOLD_NAME = re.compile(r"\bmy name is\s+([\w-]+)|我叫([\u3400-\u9fff]{2,4}|\w+)", re.IGNORECASE)
+_ONLY_NAME = re.compile(r"\b(?:only|just|nothing but)\s+(?:the|my|your|that)?\s*name|只[^\n]{0,4}名字", re.IGNORECASE)
 _FIRST_WORDS = ("tide", "river", "stone", "light", "field", "harbour", "mill", "wheel")
 
 
@@ -127,11 +128,14 @@ def _name(prompt: str, ask: Ask) -> str | None:
         match for turn in reversed(ask.turns) if (match := _TOLD_NAME.search(turn.text)) and turn.role != "assistant"
     )
     match = next((found for found in told if not _ASKS_NAME.search(found.string[found.start() :])), None)
-    return f"Your name is {_given(match.groups())}." if match else None
+    if match is None:
+        return None
+    name = _given(match.groups())
+    return name if _ONLY_NAME.search(prompt) else f"Your name is {name}."
 
 
 def _given(groups: Sequence[str | None]) -> str:
     return next(group for group in groups if group is not None)
 
 
-_RULES: tuple[Callable[[str, Ask], str | None], ...] = (_exact, _repeated, _counted, _long, _sum, _name)
+_RULES: tuple[Callable[[str, Ask], str | None], ...] = (_name, _exact, _repeated, _counted, _long, _sum)

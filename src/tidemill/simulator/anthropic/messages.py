@@ -33,6 +33,8 @@ _STOP: Mapping[Finish, str] = {
     "tools": "tool_use",
     "filtered": "refusal",
 }
+# What of the usage a stream's last event does not repeat.
+_TOLD_AT_START = frozenset({"cache_creation", "inference_geo", "service_tier"})
 _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 Block = dict[str, Any]
@@ -62,6 +64,8 @@ class Messages:
             **prompt_usage(body, self._cache).block(),
             "output_tokens": max(said + thought, 1),
             "output_tokens_details": {"thinking_tokens": thought},
+            "server_tool_use": None,
+            "inference_geo": "not_available",
             "service_tier": "standard",
         }
         if body.get("stream") is True:
@@ -106,6 +110,7 @@ def _message(exchange: Exchange, body: Mapping[str, Any], ask: Ask, reply: Reply
         "stop_reason": _STOP[reply.finish],
         "stop_sequence": reply.stop or None,
         "stop_details": {"type": "refusal", "category": None, "explanation": None} if is_refused else None,
+        "container": None,
     }
 
 
@@ -118,9 +123,10 @@ def _blocks(body: Mapping[str, Any], ask: Ask, reply: Reply) -> list[Block]:
             shown = "" if obj(body.get("thinking")).get("display") == "omitted" else reply.reasoning
             out.append({"type": "thinking", "thinking": shown, "signature": signature(shown)})
     if reply.text:
-        out.append({"type": "text", "text": reply.text})
+        out.append({"type": "text", "text": reply.text, "citations": None})
+    by = {"type": "direct"}
     out += [
-        {"type": "tool_use", "id": f"toolu_01{call.key}", "name": call.name, "input": call.arguments}
+        {"type": "tool_use", "id": f"toolu_01{call.key}", "name": call.name, "input": call.arguments, "caller": by}
         for call in reply.calls
     ]
     return out
@@ -141,15 +147,16 @@ async def _stream(exchange: Exchange, message: dict[str, Any]) -> None:
             is_tool = delta["type"] == "input_json_delta" and bool(delta["partial_json"])
             await stream.content(_frame("content_block_delta", index=index, delta=delta), is_tool=is_tool)
         await stream.send(_frame("content_block_stop", index=index))
-    names = ("stop_reason", "stop_sequence", "stop_details")
-    await stream.send(_frame("message_delta", delta={name: message[name] for name in names}, usage=usage))
+    delta = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details", "container")}
+    at_end = {name: value for name, value in usage.items() if name not in _TOLD_AT_START}
+    await stream.send(_frame("message_delta", delta=delta, usage=at_end))
     await stream.finish(_frame("message_stop"))
 
 
 def _begun(block: Block) -> Block:
     match block["type"]:
         case "text":
-            return {"type": "text", "text": ""}
+            return {"type": "text", "text": "", "citations": None}
         case "thinking":
             return {"type": "thinking", "thinking": "", "signature": ""}
         case "tool_use":

@@ -25,7 +25,8 @@ _MOST_CANDIDATES = 8
 _TURN_TOKENS = 3
 _FILE_TOKENS = 258
 _CACHED_FROM = 1024
-_SIGNED_MODEL = "gemini-3"
+# These sign what they think unasked, and give each call of a function an id.
+_NEWER_MODEL = "gemini-3"
 
 
 def read_body(exchange: Exchange, message: Message, method: str) -> dict[str, Any]:
@@ -121,8 +122,12 @@ class _Answer:
         self._prompt = prompt
         self._cached = cached
         thinking = obj(obj(body.get("generationConfig")).get("thinkingConfig"))
-        self._shows_thoughts = thinking.get("includeThoughts") is True or exchange.config.thinks
-        self._is_signed = bool(thinking) or exchange.model.startswith(_SIGNED_MODEL)
+        is_newer = exchange.model.startswith(_NEWER_MODEL)
+        self._shape = {
+            "shows_thoughts": thinking.get("includeThoughts") is True or exchange.config.thinks,
+            "is_signed": bool(thinking) or is_newer,
+            "has_ids": is_newer,
+        }
         spent = [spent_on(reply) for reply in replies]
         self.used = shapes.usage(prompt, sum(said for said, _ in spent), sum(thought for _, thought in spent), cached)
 
@@ -141,7 +146,7 @@ class _Answer:
         return {"promptFeedback": feedback, **self.tail(used)}
 
     def candidate(self, index: int, reply: Reply) -> dict[str, Any]:
-        parts = shapes.parts_of(reply, shows_thoughts=self._shows_thoughts, is_signed=self._is_signed)
+        parts = shapes.parts_of(reply, **self._shape)
         return shapes.candidate(index, parts, shapes.FINISH[reply.finish])
 
     def chunks(self) -> list[dict[str, Any]]:
@@ -161,7 +166,7 @@ class _Answer:
         return out
 
     def _pieces(self, reply: Reply) -> list[dict[str, Any]]:
-        whole = shapes.parts_of(reply, shows_thoughts=self._shows_thoughts, is_signed=self._is_signed)
+        whole = shapes.parts_of(reply, **self._shape)
         out: list[dict[str, Any]] = []
         for part in whole:
             if "functionCall" in part:

@@ -13,6 +13,7 @@ FINISH: Mapping[Finish, str] = {
     "tools": "STOP",  # Gemini has no reason of its own for calls
     "filtered": "SAFETY",
 }
+_ID_CHARS = 8
 _RATED = (
     "HARM_CATEGORY_HARASSMENT",
     "HARM_CATEGORY_HATE_SPEECH",
@@ -39,13 +40,16 @@ def usage(prompt: int, said: int, thought: int, cached: int) -> dict[str, Any]:
     return out
 
 
-def call_part(call: Call, seal: str | None) -> Part:
-    """Return a function call; Gemini's own models give no id, the name and the order tell calls apart."""
-    part: Part = {"functionCall": {"name": call.name, "args": call.arguments}}
+def call_part(call: Call, seal: str | None, *, has_id: bool) -> Part:
+    """Return a function call; models before Gemini 3 give no id, the name and the order tell their calls apart."""
+    told: dict[str, Any] = {"name": call.name, "args": call.arguments}
+    if has_id:
+        told["id"] = call.key[:_ID_CHARS]
+    part: Part = {"functionCall": told}
     return {**part, "thoughtSignature": seal} if seal else part
 
 
-def parts_of(reply: Reply, *, shows_thoughts: bool, is_signed: bool) -> list[Part]:
+def parts_of(reply: Reply, *, shows_thoughts: bool, is_signed: bool, has_ids: bool) -> list[Part]:
     """Return the parts of a whole answer."""
     out: list[Part] = []
     if reply.reasoning and shows_thoughts:
@@ -56,7 +60,8 @@ def parts_of(reply: Reply, *, shows_thoughts: bool, is_signed: bool) -> list[Par
             part["thoughtSignature"] = thought_signature(reply.text)
         out.append(part)
     for at, call in enumerate(reply.calls):
-        out.append(call_part(call, thought_signature(call.key) if is_signed and at == 0 else None))
+        seal = thought_signature(call.key) if is_signed and at == 0 else None
+        out.append(call_part(call, seal, has_id=has_ids))
     return out
 
 

@@ -6,7 +6,7 @@ from tidemill.simulator.exchange import Exchange
 from tidemill.simulator.face import Refusal, Refused, Route, Work
 from tidemill.simulator.openai import errors
 from tidemill.simulator.openai.chat import Chat
-from tidemill.simulator.openai.media_routes import make_images, speak, transcribe
+from tidemill.simulator.openai.media_routes import change_image, make_images, speak, transcribe
 from tidemill.simulator.openai.texts import complete, list_models, make_embeddings, moderate, one_model, rerank
 from tidemill.simulator.peek import model_in
 
@@ -20,6 +20,8 @@ class OpenAIFace:
             "/completions": complete,
             "/embeddings": make_embeddings,
             "/images/generations": make_images,
+            "/images/edits": change_image,
+            "/images/variations": change_image,
             "/audio/speech": speak,
             "/audio/transcriptions": transcribe,
             "/audio/translations": transcribe,

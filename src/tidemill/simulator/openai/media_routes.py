@@ -2,6 +2,7 @@
 
 import base64
 import re
+import zlib
 from typing import Any
 
 from tidemill.kernel import clock
@@ -15,6 +16,8 @@ from tidemill.simulator.streams import EVENT_STREAM, Stream, event
 from tidemill.simulator.tokens import count_tokens
 
 _IMAGE_TOKENS = 272
+_MOST_IMAGES = 10
+_USUAL_IMAGE_MODEL = "gpt-image-1"
 _SIZES = ("auto", "1024x1024", "1536x1024", "1024x1536", "256x256", "512x512", "1792x1024", "1024x1792")
 _IMAGE: Check = fields(
     {"prompt": text(1, 32000)},
@@ -56,18 +59,47 @@ _FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 
 async def make_images(exchange: Exchange) -> None:
     """Answer ``POST /v1/images/generations`` with PNG files of one colour; raises Refused."""
-    body = check(exchange, _IMAGE, read_body(exchange, "gpt-image-1"))
-    prompt, count = body["prompt"], body.get("n") or 1
+    body = check(exchange, _IMAGE, read_body(exchange, _USUAL_IMAGE_MODEL))
+    await _show_images(exchange, body, body["prompt"])
+
+
+async def change_image(exchange: Exchange) -> None:
+    """Answer ``POST /v1/images/edits`` and ``…/variations``: new files for the ones sent; raises Refused."""
+    form = _form(exchange)
+    exchange.model = _text_in(form, "model") or _USUAL_IMAGE_MODEL
+    if exchange.config.models and exchange.model not in exchange.config.models:
+        raise unknown_model(exchange.model)
+    picture = form.get("image") or form.get("image[]")
+    if not picture:
+        raise bad("Missing required parameter: 'image'.", code="missing_required_parameter", param="image")
+    prompt = _text_in(form, "prompt")
+    if exchange.path.endswith("/edits") and not prompt:
+        raise bad("Missing required parameter: 'prompt'.", code="missing_required_parameter", param="prompt")
+    count = _text_in(form, "n") or "1"
+    if not count.isdecimal() or not 1 <= int(count) <= _MOST_IMAGES:
+        raise bad("Invalid type for 'n': expected an integer from 1 to 10.", param="n")
+    body = {"n": int(count), "response_format": _text_in(form, "response_format")}
+    await _show_images(exchange, body, prompt, picture)
+
+
+def _text_in(form: dict[str, bytes], name: str) -> str:
+    return form.get(name, b"").decode("utf-8", "replace")
+
+
+async def _show_images(exchange: Exchange, body: dict[str, Any], prompt: str, picture: bytes = b"") -> None:
+    """Answer with pictures of ``prompt``, of other colours for another ``picture``."""
+    count = body.get("n") or 1
+    seen, kind = (_IMAGE_TOKENS, f"{zlib.crc32(picture)}") if picture else (0, "")
     if body.get("output_format") not in (None, "png"):
         raise bad("Only output_format 'png' is simulated.", param="output_format")
     data: list[dict[str, Any]] = []
     for number_ in range(count):
-        packed = base64.b64encode(png(f"{prompt}#{number_}")).decode()
+        packed = base64.b64encode(png(f"{prompt}{kind}#{number_}")).decode()
         # A data URL stands for the address of a stored picture: nothing is stored here.
         one = (
             {"url": f"data:image/png;base64,{packed}"} if body.get("response_format") == "url" else {"b64_json": packed}
         )
-        data.append({**one, "revised_prompt": prompt})
+        data.append({**one, "revised_prompt": prompt} if prompt else one)
     tokens = count_tokens(prompt)
     value = {
         "created": int(clock.now().timestamp()),
@@ -77,11 +109,11 @@ async def make_images(exchange: Exchange) -> None:
         "size": "1024x1024",
         "data": data,
         "usage": {
-            "input_tokens": tokens,
-            "input_tokens_details": {"text_tokens": tokens, "image_tokens": 0},
+            "input_tokens": tokens + seen,
+            "input_tokens_details": {"text_tokens": tokens, "image_tokens": seen},
             "output_tokens": _IMAGE_TOKENS * count,
             "output_tokens_details": {"text_tokens": 0, "image_tokens": _IMAGE_TOKENS * count},
-            "total_tokens": tokens + _IMAGE_TOKENS * count,
+            "total_tokens": tokens + seen + _IMAGE_TOKENS * count,
         },
     }
     await exchange.answer(value, usual_headers(request_id(exchange.data)))

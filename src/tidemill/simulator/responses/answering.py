@@ -13,10 +13,13 @@ from tidemill.simulator.openai.chat import prompt_tokens, read_body, request_id
 from tidemill.simulator.openai.errors import bad, refusal, usual_headers
 from tidemill.simulator.prompt_cache import PromptCache
 from tidemill.simulator.responses import shapes
+from tidemill.simulator.responses.compacting import compacted, expanded
 from tidemill.simulator.responses.reading import Store, Stored, input_items, read_response
-from tidemill.simulator.responses.rules import check_response
+from tidemill.simulator.responses.rules import check_compaction, check_response
 from tidemill.simulator.schema_values import SchemaRefused
 from tidemill.simulator.streams import EVENT_STREAM, Stream, named_event, pieces
+
+_COMPACTED_TO = 4  # a compaction is counted as a quarter of what it stands for
 
 
 class Answering:
@@ -32,7 +35,7 @@ class Answering:
         body = read_body(exchange)
         check_response(body, strict=config.strict)
         own, earlier = input_items(body), self._earlier(body)
-        items = [*earlier, *own]
+        items = expanded([*earlier, *own])
         ask = read_response(body, items, thinks=config.thinks)
         faults = content_faults(exchange.plan)
         try:
@@ -56,9 +59,25 @@ class Answering:
         """Answer ``POST /v1/responses/input_tokens``; raises Refused."""
         body = read_body(exchange)
         check_response(body, strict=exchange.config.strict)
-        ask = read_response(body, [*self._earlier(body), *input_items(body)], thinks=False)
+        ask = read_response(body, expanded([*self._earlier(body), *input_items(body)]), thinks=False)
         tokens = prompt_tokens(ask, body)[0]
         await exchange.answer({"object": "response.input_tokens", "input_tokens": tokens})
+
+    async def compact(self, exchange: Exchange) -> None:
+        """Answer ``POST /v1/responses/compact``; raises Refused."""
+        body = read_body(exchange)
+        check_compaction(body, strict=exchange.config.strict)
+        items = expanded([*self._earlier(body), *input_items(body)])
+        tokens = prompt_tokens(read_response(body, items, thinks=False), body)[0]
+        name = request_id(exchange.data)
+        value = {
+            "id": f"resp_{name}",
+            "object": "response.compaction",
+            "created_at": int(clock.now().timestamp()),
+            "output": compacted(items, name),
+            "usage": shapes.usage(tokens, tokens // _COMPACTED_TO + 1, 0, 0),
+        }
+        await exchange.answer(value, usual_headers(name))
 
     def _earlier(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         name = body.get("previous_response_id")

@@ -10,6 +10,8 @@ from tidemill.simulator.responses.answering import Answering
 from tidemill.simulator.responses.reading import Stored
 
 _PREFIX = "/responses"
+_COUNT = f"{_PREFIX}/input_tokens"
+_COMPACT = f"{_PREFIX}/compact"
 _ITEMS = "/input_items"
 
 
@@ -19,7 +21,8 @@ class ResponsesFace:
     def __init__(self, keep: int) -> None:
         self._answering = Answering(keep)
         self._create = Route(self._answering.create, _PREFIX)
-        self._count = Route(self._answering.count, f"{_PREFIX}/input_tokens")
+        self._count = Route(self._answering.count, _COUNT)
+        self._compact = Route(self._answering.compact, _COMPACT)
         self._retrieve = Route(self._show, f"{_PREFIX}/{{id}}", is_light=True)
         self._delete = Route(self._drop, f"{_PREFIX}/{{id}}", is_light=True)
         self._list = Route(self._inputs, f"{_PREFIX}/{{id}}{_ITEMS}", is_light=True)
@@ -29,7 +32,8 @@ class ResponsesFace:
         name = exchange.path.removeprefix("/v1")
         if exchange.method == "POST":
             exchange.model = model_in(exchange.data)
-            return {_PREFIX: self._create, f"{_PREFIX}/input_tokens": self._count}.get(name)
+            posts = {_PREFIX: self._create, _COUNT: self._count, _COMPACT: self._compact}
+            return posts.get(name)
         if name.startswith(f"{_PREFIX}/"):
             if exchange.method == "DELETE":
                 return self._delete

@@ -83,6 +83,9 @@ _ITEMS: Mapping[str, Check] = {
             "status": _STATUS,
         },
     ),
+    "compaction": fields(
+        {"type": anything, "encrypted_content": text(1)}, {"id": null_or(text(1)), "created_by": anything}
+    ),
     "item_reference": fields({"id": text(1)}, {"type": anything}),
 }
 _TYPED = by_tag("type", _ITEMS)
@@ -218,6 +221,32 @@ _FIELDS: Mapping[str, Check] = {
     "user": text(),
 }
 _REQUEST = fields({"model": text(1)}, _FIELDS)
+_COMPACTION_FIELDS = (
+    "image",
+    "input",
+    "instructions",
+    "previous_response_id",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "service_tier",
+)
+_COMPACTION = fields({"model": text(1)}, {name: _FIELDS[name] for name in _COMPACTION_FIELDS})
+
+
+def check_compaction(body: dict[str, Any], *, strict: bool) -> None:
+    """Raise Refused when the body asks for no compaction."""
+    try:
+        _COMPACTION(body, strict)
+    except Problem as problem:
+        raise broken_rule(problem) from None
+    _check_input(body)
+
+
+def _check_input(body: dict[str, Any]) -> None:
+    if "input" not in body and not body.get("previous_response_id"):
+        text_ = "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided."
+        raise bad(f"Missing required parameter: {text_}", code="missing_required_parameter", param="input")
 
 
 def check_response(body: dict[str, Any], *, strict: bool) -> None:
@@ -226,9 +255,7 @@ def check_response(body: dict[str, Any], *, strict: bool) -> None:
         _REQUEST(body, strict)
     except Problem as problem:
         raise broken_rule(problem) from None
-    if "input" not in body and not body.get("previous_response_id"):
-        text_ = "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided."
-        raise bad(f"Missing required parameter: {text_}", code="missing_required_parameter", param="input")
+    _check_input(body)
     if body.get("stream_options") is not None and body.get("stream") is not True:
         raise bad("The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options")
     for name in ("background", "conversation", "prompt"):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidemill.simulator.ask import Reply
-from tidemill.simulator.decoded import obj
+from tidemill.simulator.decoded import obj, objects
 from tidemill.simulator.openai.shapes import call_id, spoken_input
 
 
@@ -35,6 +35,7 @@ def response(body: Mapping[str, Any], name: str, created: int) -> dict[str, Any]
         "background": False,
         "completed_at": None,
         "error": None,
+        "frequency_penalty": 0.0,
         "incomplete_details": None,
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
@@ -43,6 +44,7 @@ def response(body: Mapping[str, Any], name: str, created: int) -> dict[str, Any]
         "model": body["model"],
         "output": [],
         "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
+        "presence_penalty": 0.0,
         "previous_response_id": body.get("previous_response_id"),
         "prompt_cache_key": body.get("prompt_cache_key"),
         "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
@@ -52,13 +54,21 @@ def response(body: Mapping[str, Any], name: str, created: int) -> dict[str, Any]
         "temperature": 1.0 if body.get("temperature") is None else body["temperature"],
         "text": {"format": text.get("format") or {"type": "text"}, "verbosity": text.get("verbosity") or "medium"},
         "tool_choice": body.get("tool_choice") or "auto",
-        "tools": body.get("tools") or [],
+        "tools": [_shown_tool(tool) for tool in objects(body.get("tools"))],
         "top_logprobs": body.get("top_logprobs") or 0,
         "top_p": 1.0 if body.get("top_p") is None else body["top_p"],
         "truncation": body.get("truncation") or "disabled",
         "usage": None,
         "user": body.get("user"),
     }
+
+
+def _shown_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tool as the response shows it: of a function every field, which is strict unless it says otherwise."""
+    if tool["type"] != "function":
+        return dict(tool)
+    strict = tool.get("strict") is not False
+    return {"description": None, "parameters": None, **tool, "strict": strict}
 
 
 def ended(begun: Mapping[str, Any], output: list[dict[str, Any]], reply: Reply, used: Mapping[str, Any] | None) -> Any:
