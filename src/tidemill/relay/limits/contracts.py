@@ -30,6 +30,11 @@ class Bound(Struct, frozen=True):
         """Whether it bounds nothing; such a bound is not counted for either."""
         return self.rpm is None and self.tpm is None and self.concurrent is None
 
+    @property
+    def has_window(self) -> bool:
+        """Whether it bounds the minute; only then calls of the last minute are kept."""
+        return self.rpm is not None or self.tpm is not None
+
     def admits_alone(self, tokens: int) -> bool:
         """Whether a call of ``tokens`` is let in when nothing else is counted."""
         return self.rpm != 0 and self.concurrent != 0 and (self.tpm is None or tokens <= self.tpm)
@@ -63,8 +68,8 @@ class Refusal(Struct, frozen=True):
 class Claim:
     """A call let in: counted for every one of its bounds, until the minute is over and it is released.
 
-    ``tokens`` is what it counts for, first an estimate, then what ``correct`` said; ``moment_us`` is the time of the
-    engine's clock, in microseconds, at which it was let in.
+    ``tokens`` is what it counts for, first an estimate, then what ``correct`` said; ``moment_us`` is when this
+    process let it in, in microseconds of its clock.
     """
 
     __slots__ = ("bounds", "id", "moment_us", "tokens")

@@ -7,6 +7,7 @@ seconds it was told is let in, and a microsecond sooner is not.
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 
+from tidemill.kernel import clock
 from tidemill.relay.limits.contracts import MINUTE_US, SECOND_US, SLOT_RETRY_US, Bound, Claim, Refusal, Standing
 
 # One call in so many looks whether the name that waited longest for a look can be forgotten; a new name looks at two.
@@ -110,23 +111,39 @@ class MemoryLimits:
         """How many entries of the last minute are held in memory, over all names."""
         return sum(len(tally.entries) for tally in self._tallies.values())
 
+    async def start(self) -> None:
+        """Do nothing: there is nothing to connect to."""
+
+    async def close(self) -> None:
+        """Do nothing: there is nobody to leave."""
+
+    async def reserve(self, bounds: tuple[Bound, ...], tokens: int) -> Claim | Refusal:
+        """As ``claim``, now."""
+        return self.claim(bounds, tokens, clock.monotonic())
+
+    async def look(self, bounds: Sequence[Bound]) -> list[Standing]:
+        """As ``standing``, now."""
+        return self.standing(bounds, clock.monotonic())
+
     def check(self, bounds: Sequence[Bound], tokens: int, now: float) -> Refusal | None:
         """Return why a call of ``tokens`` would be refused now, None when it would be let in; counts nothing."""
         return self._asked(bounds, tokens, self._moment(now))
 
-    def claim(self, bounds: tuple[Bound, ...], tokens: int, now: float) -> Claim | Refusal:
+    def claim(self, bounds: tuple[Bound, ...], tokens: int, now: float, identifier: str = "") -> Claim | Refusal:
         """Let a call in and count it for all of ``bounds``, or say why not and count it for none.
 
         ``tokens`` (0 or more) is what the call will use as far as one can tell. The call must be ``release``d.
         """
+        refusal = self._asked(bounds, tokens, self._moment(now))
+        return self.count(bounds, tokens, now, identifier) if refusal is None else refusal
+
+    def count(self, bounds: tuple[Bound, ...], tokens: int, now: float, identifier: str = "") -> Claim:
+        """Count a call that was let in, whatever is left; it must be ``release``d."""
         now_us = self._moment(now)
-        refusal = self._asked(bounds, tokens, now_us)
-        if refusal is not None:
-            return refusal
         self._claims += 1
         if not self._claims % _LOOK_EVERY:
             self._forget()
-        claim = _Counted(str(self._claims), bounds, tokens, now_us)
+        claim = _Counted(identifier or str(self._claims), bounds, tokens, now_us)
         for bound in bounds:
             has_window = bound.rpm is not None or bound.tpm is not None
             if not has_window and bound.concurrent is None:
@@ -153,11 +170,14 @@ class MemoryLimits:
             if counted.moment_us > tally.cutoff_us:
                 tally.tokens += more
 
-    def release(self, claim: Claim, *, refused: bool = False) -> None:
-        """End a call; a second time does nothing. ``refused``: it was not made after all, so it counts for nothing."""
+    def release(self, claim: Claim, *, refused: bool = False) -> bool:
+        """End a call; returns False, and does nothing, the second time.
+
+        ``refused``: it was not made after all, so it counts for nothing.
+        """
         counted = _mine(claim)
         if not counted.held:
-            return
+            return False
         counted.held = False
         for tally in counted.seats:
             tally.in_flight -= 1
@@ -165,6 +185,7 @@ class MemoryLimits:
             counted.taken_back = True
             for tally in counted.windows:
                 tally.take_back(counted)
+        return True
 
     def standing(self, bounds: Sequence[Bound], now: float) -> list[Standing]:
         """Return what is left of each of ``bounds``, in their order."""
