@@ -2,7 +2,7 @@
 # Call every API of a running server by curl and say what answered as it should.
 #
 #   scripts/smoke.sh              every part
-#   scripts/smoke.sh tasks keys   those parts (health auth keys channels gateway models files tasks review jobs live admin)
+#   scripts/smoke.sh tasks keys   those parts (health auth keys channels gateway models files tasks review jobs live alerts admin)
 #
 # Where and as whom: TIDEMILL_URL (http://127.0.0.1:8080), TIDEMILL_USER (admin), TIDEMILL_PASSWORD (asked for when it is
 # not set). The gateway and task parts need a model: MODEL, else a channel is made to SIMULATOR_URL (an address of
@@ -293,6 +293,12 @@ part_live() {
   STATUS=$(python3 scripts/smoke_socket.py "$URL" "$TOKEN" > "$WORK/body" 2> "$WORK/curl-error" && echo 101)
   told 101 GET /api/v1/ws
 }
+part_alerts() {
+  sign_in
+  get 200 /api/v1/admin/alerts?status=active
+  send 200 POST /api/v1/admin/alerts/test
+  send 404 POST /api/v1/admin/alerts/no-such-alert/acknowledge
+}
 part_admin() {
   sign_in
   get 200 /api/admin/users
@@ -308,7 +314,7 @@ clean_up() {
 }
 
 PARTS=("$@")
-[ ${#PARTS[@]} -gt 0 ] || PARTS=(health auth keys channels gateway models files tasks review jobs live admin)
+[ ${#PARTS[@]} -gt 0 ] || PARTS=(health auth keys channels gateway models files tasks review jobs live alerts admin)
 for part in "${PARTS[@]}"; do
   if ! declare -F "part_$part" > /dev/null; then
     echo "There is no part called $part." >&2

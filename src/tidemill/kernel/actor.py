@@ -9,7 +9,9 @@ from msgspec import Struct
 class SystemReason(StrEnum):
     """Why the program itself, and no user, touches data."""
 
+    ALERTS = "alerts"
     BOOT = "boot"
+    CHANNEL_HEALTH = "channel_health"
     COMMAND_LINE = "command_line"
     GENERATION = "generation"
     JOBS = "jobs"

@@ -153,3 +153,11 @@ class ScheduleRefused(BadInput):
 
 def _listed(problems: Sequence[FieldProblem]) -> str:
     return "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+
+
+class AlertNotFound(NotFound):
+    """No such alert."""
+
+    code = "alert_not_found"
+    zh = "告警 {id} 不存在，请刷新列表。"
+    en = "There is no alert {id}. Reload the list."

@@ -29,12 +29,17 @@ from tidemill.kernel.errors import TidemillError, Unauthenticated
 from tidemill.localmodels.facade import LocalModels
 from tidemill.metering.facade import Balances, Meter, UsageService
 from tidemill.operations.facade import (
+    FORGET_ALERTS,
+    Alerts,
+    AlertSender,
     JobService,
     OperationsEraser,
     QueueService,
     ScheduleService,
     StatusService,
     SystemSchedule,
+    Ways,
+    open_ways,
 )
 from tidemill.platform.blobs import Blobs, open_blobs
 from tidemill.platform.cache import Cache, open_cache
@@ -44,6 +49,7 @@ from tidemill.platform.jobs.engine import JobEngine
 from tidemill.platform.jobs.engines import open_transport
 from tidemill.platform.jobs.heartbeat import this_process
 from tidemill.platform.jobs.rules import Pulse
+from tidemill.platform.mail import Mailer, open_mailer
 from tidemill.platform.secrets import Keyring, Purpose, SecretBox, load_keyring
 from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
@@ -100,6 +106,11 @@ class Parts:
             events=self.events,
             pulse=Pulse(self.settings.queue.lease_s),
         )
+
+    @cached_property
+    def mailer(self) -> Mailer | None:
+        """The mail server, None while none is named."""
+        return open_mailer(self.settings.mail)
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -255,13 +266,31 @@ class Parts:
             self.jobs,
             lambda: {START: ScheduledStart(self.tasks)},
             self.owners,
-            (SystemSchedule(SWEEP, SWEEP, "17 3 * * *"),),
+            (
+                SystemSchedule(SWEEP, SWEEP, "17 3 * * *"),
+                SystemSchedule(FORGET_ALERTS, FORGET_ALERTS, "27 3 * * *"),
+            ),
         )
 
     @cached_property
     def statuses(self) -> StatusService:
         """How far anything long-running has got."""
         return StatusService(self.db, (self.tasks,))
+
+    @cached_property
+    def _ways(self) -> Ways:
+        allow_private = self.settings.gateway.allow_private_upstreams
+        return open_ways(self.settings.alerts, self.mailer, allow_private=allow_private)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What is wrong, and who knows."""
+        return Alerts(self.db, self.jobs, self._ways, self.events)
+
+    @cached_property
+    def alert_sender(self) -> AlertSender:
+        """Tells of alerts by webhook and mail."""
+        return AlertSender(self.db, self._ways, self.settings.alerts.language)
 
     @cached_property
     def live(self) -> Live:

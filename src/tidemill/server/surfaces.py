@@ -13,6 +13,7 @@ from tidemill.datagen.samples.routes import HANDLERS as SAMPLES
 from tidemill.identity.routes import HANDLERS as IDENTITY
 from tidemill.localmodels.routes import HANDLERS as LOCAL_MODELS
 from tidemill.metering.routes import HANDLERS as USAGE
+from tidemill.operations.alerts.routes import HANDLERS as ALERTS
 from tidemill.operations.routes import HANDLERS as OPERATIONS
 from tidemill.relay.routes import HANDLERS as RELAY
 from tidemill.server.docs import docs
@@ -35,6 +36,7 @@ def handlers() -> Sequence[ControllerRouterHandler]:
         *RELAY,
         *USAGE,
         *OPERATIONS,
+        *ALERTS,
         *LOCAL_MODELS,
         *SAMPLES,
         *TASKS,
@@ -69,6 +71,8 @@ def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
         "queues": lambda: parts.queues,
         "schedules": lambda: parts.schedules,
         "statuses": lambda: parts.statuses,
+        "alerts": lambda: parts.alerts,
+        "alert_sender": lambda: parts.alert_sender,
         "live": lambda: parts.live,
     }
 

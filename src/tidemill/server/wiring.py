@@ -17,6 +17,7 @@ from tidemill.datagen.jobs import register as register_generation
 from tidemill.identity.facade import AuthFailure, Refused
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import TidemillError
+from tidemill.operations.facade import register_alerts
 from tidemill.platform.db import migrate
 from tidemill.platform.jobs.scheduler import Scheduler
 from tidemill.platform.settings import Settings
@@ -88,6 +89,7 @@ class Runtime(Parts):
         register_generation(self.jobs, self.mill)
         register_starts(self.jobs, lambda: self.tasks, self.owners)
         register_sweep(self.jobs, lambda: self.sample_files.upkeep)
+        register_alerts(self.jobs, self.alerts, self.alert_sender)
         if "api" in roles:
             self.live.start()
         await self.jobs.open()

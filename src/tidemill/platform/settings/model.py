@@ -5,11 +5,13 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from tidemill.platform.settings.groups.admin import AdminSettings
+from tidemill.platform.settings.groups.alerts import AlertSettings
 from tidemill.platform.settings.groups.auth import AuthSettings
 from tidemill.platform.settings.groups.datagen import DatagenSettings
 from tidemill.platform.settings.groups.edge import CorsSettings, LimitSettings, LogSettings, TelemetrySettings
 from tidemill.platform.settings.groups.gateway import GatewaySettings
 from tidemill.platform.settings.groups.local_models import LocalModels
+from tidemill.platform.settings.groups.mail import MailSettings
 from tidemill.platform.settings.groups.server import ServerSettings
 from tidemill.platform.settings.groups.storage import (
     CacheSettings,
@@ -38,6 +40,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     datagen: DatagenSettings = field(default_factory=DatagenSettings)
     log: LogSettings = field(default_factory=LogSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    mail: MailSettings = field(default_factory=MailSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
     @property
     def data_dir(self) -> Path:
