@@ -327,7 +327,9 @@ class Parts:
         gateway = self.settings.gateway
         own = known.limits if known else KeyLimits()
         return CallerLimits(
-            _tighter(own.rpm, gateway.caller_rpm), _tighter(own.concurrency, gateway.caller_max_concurrent)
+            _tighter(own.rpm, gateway.caller_rpm),
+            _tighter(own.concurrency, gateway.caller_max_concurrent),
+            _tighter(own.tpm, gateway.caller_tpm),
         )
 
 

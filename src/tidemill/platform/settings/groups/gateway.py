@@ -50,6 +50,13 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
             en="Calls a minute of one key (or signed-in user); 0: no limit.",
         ),
     ] = 0
+    caller_tpm: Annotated[
+        int,
+        Doc(
+            zh="每个密钥（或登录用户）每分钟 token 上限；0 表示不限",
+            en="Tokens a minute of one key (or signed-in user); 0: no limit.",
+        ),
+    ] = 0
     caller_max_concurrent: Annotated[
         int,
         Doc(
@@ -82,6 +89,13 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     heartbeat_s: Annotated[
         float, Doc(zh="流中保活注释的间隔（秒）", en="Seconds of silence after which a keep-alive comment is sent.")
     ] = 15.0
+    retries: Annotated[
+        int,
+        Doc(
+            zh="一次 /v1 调用失败后最多再试几次（先换渠道）",
+            en="How many more tries a failed /v1 call may take, other channels first.",
+        ),
+    ] = 2
     breaker_failures: Annotated[
         int, Doc(zh="连续失败多少次后断开渠道", en="Failures in a row that open a channel's breaker.")
     ] = 5
