@@ -79,12 +79,12 @@ async def test_each_kind_of_failure_is_told_apart(rig: Rig, services: Start) -> 
     service.scripts.append(refuses(500, "broken sk-abcdefgh123"))
     server = await fails()
     assert (server.kind, server.upstream_status, server.detail) == ("server", 500, "broken ***")
-    service.scripts.append(refuses(403))
-    assert (await fails()).kind == "auth"
     service.scripts.append(refuses(422, "no such field"))
     refused = await fails()
     assert isinstance(refused, UpstreamRefused)
     assert (refused.kind, refused.answer_status, refused.detail) == ("client", 422, "no such field")
+    service.scripts.append(refuses(403))
+    assert (await fails()).kind == "auth"
 
 
 async def test_a_callers_own_impatience_does_not_speak_against_the_channel(rig: Rig, services: Start) -> None:

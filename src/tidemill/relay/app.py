@@ -14,7 +14,6 @@ from tidemill.platform.telemetry import get_logger
 from tidemill.relay import figures, repository
 from tidemill.relay.asgi import RelayApp, no_limits
 from tidemill.relay.breaker import Breaker
-from tidemill.relay.callers import Callers
 from tidemill.relay.channels_file import ChannelsFile
 from tidemill.relay.config_service import ModelConfigService
 from tidemill.relay.contracts import ChannelView, ChannelWish
@@ -73,14 +72,11 @@ class RelayContext:
             Breaker, settings.breaker_failures, settings.breaker_pause_s, settings.breaker_max_pause_s
         )
         self.board = Switchboard(make_breaker, max_waiting=settings.max_waiting)
-        self.callers = Callers()
         self._upstreams = open_upstreams(settings)
         self.watch = Watch(heartbeat_s=settings.heartbeat_s, tick_s=tick_s)
         patience = Patience(settings.first_token_timeout_s, settings.idle_timeout_s, settings.max_answer_bytes)
         self._media = MediaFetcher()
-        self.pipeline = Pipeline(
-            Ground(self.board, self.callers, self._upstreams, meter, self.watch, patience, leases, self._media)
-        )
+        self.pipeline = Pipeline(Ground(self.board, self._upstreams, meter, self.watch, patience, leases, self._media))
         self.relay = Relay(self.pipeline, self.board, self._tasks, max_wait_s=settings.max_wait_s)
         house = House(
             db=db,
@@ -103,18 +99,20 @@ class RelayContext:
     def asgi(self, identify: Identify, limits_of: LimitsOf | None = None) -> RelayApp:
         """Build the application for ``/v1``. ``limits_of`` absent: the settings' limits hold for every caller."""
         settings = self._settings
-        everybodys = CallerLimits(settings.caller_rpm or None, settings.caller_max_concurrent or None)
+        everybodys = CallerLimits(
+            settings.caller_rpm or None, settings.caller_max_concurrent or None, settings.caller_tpm or None
+        )
         if limits_of is None:
             limits_of = no_limits if everybodys == CallerLimits() else lambda _actor: everybodys
         return RelayApp(
             identify=identify,
             pipeline=self.pipeline,
             board=self.board,
-            callers=self.callers,
             watch=self.watch,
             tasks=self._tasks,
             limits_of=limits_of,
             wait_s=settings.relay_wait_s,
+            retries=settings.retries,
             max_body_bytes=settings.max_body_bytes,
             body_timeout_s=settings.body_timeout_s,
             started_at=int(clock.now().timestamp()),

@@ -8,16 +8,19 @@ import asyncio
 from functools import partial
 from typing import cast
 
+from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import Forbidden, MethodNotAllowed, NotFound, TidemillError
 from tidemill.kernel.lang import Lang, from_accept_language
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
-from tidemill.relay.callers import Callers
+from tidemill.relay.callers import bounds_of
 from tidemill.relay.cards import list_of, one
 from tidemill.relay.doors import Door, dialect_of, door_of
 from tidemill.relay.errors import BodyTooSlow, ClientGone, ModelNotAllowed, ModelNotFound
 from tidemill.relay.faults import refusal
+from tidemill.relay.limits.contracts import Bound
+from tidemill.relay.limits.headers import rate_headers
 from tidemill.relay.pipeline.asgi_sink import AsgiSink, Receive, Scope, Send
 from tidemill.relay.pipeline.ask import Ask, Caller, Headers, Kind
 from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read_all, request_id_of
@@ -33,6 +36,8 @@ _log = get_logger("tidemill.relay")
 
 _JSON = (b"content-type", b"application/json")
 _SCOPE = "relay"
+_MAX_TOLD = 200
+_MAX_DIGITS = 3
 
 
 def no_limits(actor: Actor) -> CallerLimits:
@@ -44,8 +49,9 @@ def no_limits(actor: Actor) -> CallerLimits:
 class RelayApp:
     """Answers ``/v1`` and ``/v1beta``.
 
-    ``wait_s``: how long a call waits for a slot. ``max_body_bytes`` and ``body_timeout_s`` bound what a client may
-    send, and how slowly. ``started_at``: the ``created`` of every model, Unix seconds.
+    ``wait_s``: how long a call waits for a slot; ``retries``: how many more tries it may take. ``max_body_bytes`` and
+    ``body_timeout_s`` bound what a client may send, and how slowly. ``started_at``: the ``created`` of every model,
+    Unix seconds.
     """
 
     def __init__(  # noqa: PLR0913 - each is a port or a bound of the surface
@@ -54,11 +60,11 @@ class RelayApp:
         identify: Identify,
         pipeline: Pipeline,
         board: Switchboard,
-        callers: Callers,
         watch: Watch,
         tasks: TaskOwner,
         limits_of: LimitsOf = no_limits,
         wait_s: float = 10.0,
+        retries: int = 2,
         max_body_bytes: int = 32 * 1024 * 1024,
         body_timeout_s: float = 60.0,
         started_at: int = 0,
@@ -66,11 +72,11 @@ class RelayApp:
         self._identify = identify
         self._pipeline = pipeline
         self._board = board
-        self._callers = callers
         self._watch = watch
         self._tasks = tasks
         self._limits_of = limits_of
         self._wait_s = wait_s
+        self._retries = retries
         self._max_body_bytes = max_body_bytes
         self._body_timeout_s = body_timeout_s
         self._started_at = started_at
@@ -119,8 +125,8 @@ class RelayApp:
             return
         data = await self._body(headers, receive, watched)
         ask = self._ask(door, door.kind, headers, request_id, actor, data)
-        if ask.caller.limits.rpm:
-            sink.late_headers = partial(self._callers.headers, ask.caller.turn, ask.caller.limits)
+        if ask.caller.bounds:
+            sink.late_headers = partial(self._left, door.dialect, ask.caller.bounds)
         await self._pipeline.run(ask, sink, watched)
 
     def _check_method(self, method: str, path: str, door: Door) -> None:
@@ -160,15 +166,26 @@ class RelayApp:
             model=opened.model,
             body=opened.body,
             raw=data,
-            caller=Caller(actor.user_id, actor.key_id, self._limits_of(actor)),
+            caller=self._caller_of(actor),
             request_id=request_id,
             stream=opened.stream,
             sse=door.sse,
             keeps_usage=opened.stream and wants_usage(opened.body),
             forwarded=forwarded_of(headers),
             wait_s=self._wait_s,
+            retries=max(0, self._retries - _retried(headers)),
+            region=_told(headers, b"x-gateway-region"),
+            session=_told(headers, b"x-gateway-session"),
             lang=_lang(headers),
         )
+
+    def _left(self, dialect: Dialect, bounds: tuple[Bound, ...]) -> Headers:
+        return rate_headers(dialect, self._board.limits.standing(bounds, clock.monotonic()))
+
+    def _caller_of(self, actor: Actor) -> Caller:
+        limits, rules = self._limits_of(actor), self._board.snapshot.rules
+        bounds = bounds_of(actor.user_id, actor.key_id, actor.group, limits, rules)
+        return Caller(actor.user_id, actor.key_id, actor.group, bounds)
 
     async def _models(self, door: Door, actor: Actor, sink: AsgiSink) -> None:
         names = [name for name in self._board.snapshot.callable_names() if _allowed(actor, name)]
@@ -202,10 +219,25 @@ class RelayApp:
         await sink.end(body)
 
 
+def _told(headers: Headers, name: bytes) -> str | None:
+    """Return a short header as text; None when it is absent or nothing a client may say."""
+    value = header(headers, name)
+    if value is None or not 0 < len(value) <= _MAX_TOLD or not value.isascii():
+        return None
+    text = value.decode("ascii").strip()
+    return text if text and text.isprintable() else None
+
+
+def _retried(headers: Headers) -> int:
+    """Return how often the client's SDK has tried already: its tries and ours must not multiply."""
+    told = header(headers, b"x-stainless-retry-count")
+    return int(told) if told is not None and told.isdigit() and len(told) <= _MAX_DIGITS else 0
+
+
 def _allowed(actor: Actor, model: str) -> bool:
     return actor.models is None or model in actor.models
 
 
 def _lang(headers: Headers) -> Lang:
     accepted = header(headers, b"accept-language")
-    return from_accept_language(None if accepted is None else accepted.decode("latin-1"), "en")
+    return "en" if accepted is None else from_accept_language(accepted.decode("latin-1"), "en")

@@ -210,9 +210,11 @@ def figures(state: ChannelState | None, now: float) -> dict[str, Any]:
     return {
         "limit": state.limit,
         "in_flight": state.in_flight,
-        "breaker": state.breaker.state(now),
+        "breaker": state.breaker_state(now),
+        "lanes": list(state.lane_views(now)),
         "requests": state.done,
         "errors": state.errors,
+        "error_rate": state.failing.share(now),
         "last_error": state.last_error,
         "p50_ms": state.percentile_ms(P50),
         "p95_ms": state.percentile_ms(P95),

@@ -10,7 +10,6 @@ from tidemill.kernel import clock
 from tidemill.kernel.errors import TidemillError
 from tidemill.kernel.ids import uuid7
 from tidemill.relay.breaker import Breaker
-from tidemill.relay.callers import Callers
 from tidemill.relay.contracts import ChannelTest
 from tidemill.relay.errors import UpstreamFailed
 from tidemill.relay.pipeline.ask import Ask, Caller
@@ -39,7 +38,7 @@ async def try_channel(
     board = Switchboard(Breaker, max_waiting=1)
     board.swap(build([channel], []))
     patience = Patience(TIMEOUT_S, TIMEOUT_S, _MAX_ANSWER_BYTES)
-    pipeline = Pipeline(Ground(board, Callers(), upstreams, meter, Watch(heartbeat_s=TIMEOUT_S), patience, leases))
+    pipeline = Pipeline(Ground(board, upstreams, meter, Watch(heartbeat_s=TIMEOUT_S), patience, leases))
     began = clock.monotonic()
     try:
         await pipeline.run(_ask(channel, model, user_id), CollectingSink())

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from tidemill.kernel.errors import BadInput, FieldProblem, TidemillError
 
 _OVERLOADED = frozenset({503, 529})
-FailureKind = Literal["transport", "timeout", "server", "rate", "auth", "client"]
+FailureKind = Literal["transport", "timeout", "server", "rate", "auth", "balance", "client"]
 
 
 class RelayError(TidemillError):

@@ -78,7 +78,7 @@ class ChannelCollector:
         states = {state.channel.name: state for board in self.boards for state in board.states.values()}
         for name, state in states.items():
             in_flight.add_metric([name], state.in_flight)
-            breaker.add_metric([name], _STATES[state.breaker.state(now)])
+            breaker.add_metric([name], _STATES[state.breaker_state(now)])
         yield from (
             in_flight,
             breaker,

@@ -1,85 +1,96 @@
-"""Choose the channel for one call.
+"""Who could serve a call: the channels that carry its model, less those that must not, in tiers by priority. Pure."""
 
-Tiers from the highest priority down; within a tier a weighted draw among the channels that admit a call now. A tier
-that is full or failing lets the next one serve. Pure: takes states and a random source, awaits nothing.
-"""
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
-import random
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from msgspec import Struct
 
-from tidemill.relay.channel_state import ChannelState
+from tidemill.relay.channel_state import Block, ChannelState
+from tidemill.relay.limits.contracts import Bound, Refusal
 from tidemill.relay.providers import Scene
-from tidemill.relay.snapshot import Snapshot, Tier
+from tidemill.relay.snapshot import Channel, Snapshot
 
 States = Mapping[int, ChannelState]
+Tiers = Sequence[Sequence[ChannelState]]
+Obstacle = Literal["model", "scene", "group", "region", "denied", "excluded", "no_weight", "resting"]
 
 
-def candidates(
-    snapshot: Snapshot,
-    states: States,
-    model: str,
-    *,
-    pinned: int | None,
-    excluded: Collection[int],
-    scene: Scene | None = None,
-) -> list[list[ChannelState]]:
-    """Return who could serve ``model``, by tier; empty when nobody carries it. ``scene`` None: whatever they serve.
+class Wish(Struct, frozen=True, kw_only=True):
+    """What a call wants of the switchboard.
 
-    A ``pinned`` channel is the only candidate, whatever its weight, if it carries the model.
+    ``caller`` is whose turn it is among those who wait; ``bounds`` are the limits of its key, its user and the model,
+    ``tokens`` what it counts for until it is known. ``region``: only channels there, or of no region. ``affinity``:
+    what belongs together, where the strategy asks for it. A ``pinned`` channel is the only candidate, whatever its
+    weight. ``wait_s``: how long it may wait for a slot.
     """
-    if pinned is not None:
-        channel = snapshot.channels.get(pinned)
-        fits = channel is not None and model in channel.models and (scene is None or channel.serves(scene))
-        return [[states[pinned]]] if fits else []
-    return [tier for tier in _states_of(snapshot.tiers.get(model, ()), states, excluded, scene) if tier]
+
+    model: str
+    caller: str
+    wait_s: float
+    scene: Scene = "chat"
+    pinned: int | None = None
+    excluded: Collection[int] = ()
+    user_id: int = 0
+    group: str = "default"
+    region: str | None = None
+    bounds: tuple[Bound, ...] = ()
+    tokens: int = 0
+    affinity: str = ""
+
+    @property
+    def seat(self) -> "Seat":
+        """Where it waits: with those who want the same."""
+        return self.model, self.scene, self.pinned
 
 
-def _states_of(
-    tiers: Sequence[Tier], states: States, excluded: Collection[int], scene: Scene | None
-) -> Iterator[list[ChannelState]]:
-    for tier in tiers:
-        yield [
-            states[channel.id]
-            for channel in tier
-            if channel.id not in excluded and (scene is None or channel.serves(scene))
-        ]
+Seat = tuple[str, Scene, int | None]
 
 
-def choose(
-    tiers: Sequence[Sequence[ChannelState]], now: float, draw: Callable[[], float] = random.random
-) -> ChannelState | None:
-    """Return the channel to use now, None when none admits a call. ``draw`` gives a number in [0, 1)."""
-    for tier in tiers:
-        free = [state for state in tier if state.admits(now)]
-        if len(free) == 1:
-            return free[0]
-        if free:
-            return _weighted(free, draw())
-    return None
+def obstacle(channel: Channel, wish: Wish) -> Obstacle | None:
+    """Return why ``channel`` must not serve ``wish``, however it stands."""
+    denied = channel.denied
+    obstacles: tuple[tuple[Obstacle, bool], ...] = (
+        ("model", wish.model not in channel.models),
+        ("excluded", channel.id in wish.excluded),
+        ("scene", not channel.serves(wish.scene)),
+        ("group", bool(channel.groups) and wish.group not in channel.groups),
+        ("region", channel.region is not None and wish.region is not None and channel.region != wish.region),
+        ("denied", wish.user_id in denied.users or wish.group in denied.groups or wish.model in denied.models),
+    )
+    return next((name for name, stands in obstacles if stands), None)
 
 
-def _weighted(states: Sequence[ChannelState], drawn: float) -> ChannelState:
-    point = drawn * sum(max(state.channel.weight, 0) for state in states)
-    for state in states:
-        point -= state.channel.weight
-        if point < 0:
-            return state
-    return states[-1]
+def candidates(snapshot: Snapshot, states: States, wish: Wish) -> list[list[ChannelState]]:
+    """Return who may serve ``wish``, by tier from the highest priority down; empty when nobody may."""
+    if wish.pinned is not None:
+        channel = snapshot.channels.get(wish.pinned)
+        return [[states[channel.id]]] if channel is not None and obstacle(channel, wish) is None else []
+    tiers = (
+        [states[channel.id] for channel in tier if obstacle(channel, wish) is None]
+        for tier in snapshot.tiers.get(wish.model, ())
+    )
+    return [tier for tier in tiers if tier]
 
 
-def all_broken_s(tiers: Sequence[Sequence[ChannelState]], now: float) -> float | None:
-    """Return the seconds to the first probe when every breaker keeps calls out, None when one admits them."""
-    waits = [state.breaker.pause_left_s(now) for tier in tiers for state in tier if not state.breaker.admits(now)]
-    broken = len(waits) == sum(len(tier) for tier in tiers)
-    return max(1.0, min(waits)) if broken and waits else None
+class Standstill(Struct, frozen=True):
+    """Nobody can serve now. ``broken``: every breaker keeps calls out. ``wait_s``: when time alone may help."""
+
+    broken: bool
+    wait_s: float | None
 
 
-def next_change_s(tiers: Sequence[Sequence[ChannelState]], now: float) -> float | None:
-    """Return the seconds until time alone may let a call in, None when only a call's end can."""
-    waits = [
-        max(state.paused_s(now), state.breaker.pause_left_s(now))
-        for tier in tiers
-        for state in tier
-        if state.has_slot and (state.breaker.admits(now) or state.breaker.pause_left_s(now) > 0)
-    ]
-    return min(waits) if waits else None
+def standstill(blocks: Sequence[Block | Refusal | None]) -> Standstill:
+    """Sum up what keeps each candidate from serving; None: it could, as far as it is concerned."""
+    waits: list[float] = []
+    broken = bool(blocks)
+    for block in blocks:
+        if isinstance(block, Block) and block.by in {"breaker", "key"}:
+            waits.append(block.wait_s or 0.0)
+            continue
+        broken = False
+        if isinstance(block, Refusal):
+            if not block.never:
+                waits.append(block.retry_after_s)
+        elif block is not None and block.wait_s is not None:
+            waits.append(block.wait_s)
+    return Standstill(broken, min(waits) if waits else None)

@@ -24,6 +24,7 @@ class CallerLimits(Struct, frozen=True):
 
     rpm: int | None = None
     max_concurrent: int | None = None
+    tpm: int | None = None
 
 
 NO_LIMITS = CallerLimits()

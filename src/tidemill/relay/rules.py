@@ -22,13 +22,30 @@ from tidemill.wire.openai_errors import UpstreamComplaint
 # A longer pause asked for by an upstream is kept, but not believed beyond this.
 MAX_RETRY_AFTER_S = 600.0
 
-_AUTH = frozenset({401, 402, 403, 407})
-_TIMEOUTS = frozenset({408, 504, 524})
-_BUSY = 429
+_UNAUTHORISED, _NO_MONEY, _FORBIDDEN, _BUSY, _UNAVAILABLE = 401, 402, 403, 429, 503
+_KIND_OF_STATUS: Mapping[int, FailureKind] = {
+    _UNAUTHORISED: "auth",
+    _NO_MONEY: "balance",
+    _FORBIDDEN: "auth",
+    407: "auth",
+    _BUSY: "rate",
+    408: "timeout",
+    504: "timeout",
+    524: "timeout",
+}
 _CLIENT = range(400, 500)
-_BROKE_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "credit_balance_exhausted"})
+_BROKE_CODES = frozenset(
+    {
+        "insufficient_quota",
+        "insufficient_balance",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "credit_balance_exhausted",
+    }
+)
+# A 403 that is about what was asked, not about the key.
+_POLICY_CODES = frozenset({"content_policy_violation", "content_filter", "moderation_blocked", "moderation"})
 
-_UNAUTHORISED, _UNAVAILABLE = 401, 503
 # The code by which OpenAI's clients know that the talk must be shortened.
 TOO_LONG = "context_length_exceeded"
 _STATUS_OF_KIND: Mapping[Kind, int] = {
@@ -38,21 +55,30 @@ _STATUS_OF_KIND: Mapping[Kind, int] = {
     Kind.TOO_LARGE: 413,
 }
 
-_SAFE_TO_RETRY: frozenset[FailureKind] = frozenset({"transport", "timeout", "server", "rate", "auth"})
-_COUNTED: frozenset[FailureKind] = frozenset({"transport", "timeout", "server", "auth"})
+_STATUS_OF_KEY: Mapping[Kind, int] = {
+    Kind.KEY: _UNAUTHORISED,
+    Kind.NO_MONEY: _NO_MONEY,
+    Kind.FORBIDDEN: _FORBIDDEN,
+}
+_OF_THE_KEY: Mapping[FailureKind, str] = {
+    "auth": "the channel's own key was not accepted",
+    "balance": "the balance of the channel's own key is used up",
+}
+_SAFE_TO_RETRY: frozenset[FailureKind] = frozenset({"transport", "timeout", "server", "rate", "auth", "balance"})
+_COUNTED: frozenset[FailureKind] = frozenset({"transport", "timeout", "server", "auth", "balance"})
+# The same channel may be asked once more: another connection or another moment may do.
+_WORTH_REPEATING: frozenset[FailureKind] = frozenset({"transport", "server"})
+# Longer than this nobody is kept waiting for a repetition at a service that asked for a pause.
+_REPEAT_WITHIN_S = 2.0
 
 
 def kind_of(status: int, code: str | None = None) -> FailureKind:
     """Return what a status other than 2xx means; ``code`` is the error body's own."""
-    if status in _AUTH or (status == _BUSY and code in _BROKE_CODES):
-        return "auth"
-    if status == _BUSY:
-        return "rate"
-    if status in _TIMEOUTS:
-        return "timeout"
-    if status in _CLIENT:
+    if status in {_BUSY, _FORBIDDEN} and code in _BROKE_CODES:
+        return "balance"
+    if status == _FORBIDDEN and code in _POLICY_CODES:
         return "client"
-    return "server"
+    return _KIND_OF_STATUS.get(status) or ("client" if status in _CLIENT else "server")
 
 
 def failure_of(status: int, complaint: UpstreamComplaint, headers: Mapping[str, str]) -> UpstreamFailed:
@@ -67,11 +93,10 @@ def failure_of(status: int, complaint: UpstreamComplaint, headers: Mapping[str, 
             return UpstreamBusy(detail, upstream_status=status, retry_after_s=wait_s)
         case "timeout":
             return UpstreamTimedOut(detail, upstream_status=status, retry_after_s=wait_s)
-        case "auth":
-            # Never as a 401: the caller would think its own key is wrong.
-            return UpstreamFailed(
-                "the channel's own key was not accepted", kind=kind, upstream_status=status, upstream_code="channel_key"
-            )
+        case "auth" | "balance":
+            # Never as a 401 or 402: the caller would think its own key is wrong, or its own credit gone.
+            detail = _OF_THE_KEY[kind]
+            return UpstreamFailed(detail, kind=kind, upstream_status=status, upstream_code="channel_key")
         case _:
             return UpstreamFailed(detail, kind=kind, upstream_status=status, retry_after_s=wait_s)
 
@@ -81,16 +106,16 @@ def failure_of_fault(fault: Fault, status: int | None = None) -> UpstreamFailed:
     said = status if status is not None else fault.status or None
     wait_s = None if fault.retry_after_s is UNSET else _bounded(fault.retry_after_s)
     match fault.kind:
-        case Kind.KEY | Kind.FORBIDDEN | Kind.NO_MONEY:
-            return failure_of(_UNAUTHORISED, UpstreamComplaint(""), {})
+        case Kind.KEY | Kind.NO_MONEY | Kind.FORBIDDEN:
+            complaint = UpstreamComplaint(fault.message, code=fault.code or None)
+            return failure_of(_STATUS_OF_KEY[fault.kind], complaint, {})
         case Kind.RATE:
             return UpstreamBusy(fault.message, upstream_status=said, retry_after_s=wait_s)
         case Kind.TIMEOUT:
             return UpstreamTimedOut(fault.message, upstream_status=said, retry_after_s=wait_s)
-        case Kind.OVERLOADED:
-            return UpstreamFailed(fault.message, upstream_status=said or _UNAVAILABLE, retry_after_s=wait_s)
-        case Kind.UPSTREAM:
-            return UpstreamFailed(fault.message, upstream_status=said, retry_after_s=wait_s)
+        case Kind.OVERLOADED | Kind.UPSTREAM:
+            status = said or (_UNAVAILABLE if fault.kind is Kind.OVERLOADED else None)
+            return UpstreamFailed(fault.message, upstream_status=status, retry_after_s=wait_s)
         case _:
             return UpstreamRefused(
                 fault.message,
@@ -103,6 +128,18 @@ def failure_of_fault(fault: Fault, status: int | None = None) -> UpstreamFailed:
 def is_safe_to_retry(failure: UpstreamFailed) -> bool:
     """Tell whether another channel may be tried; nothing of the answer may have gone out yet."""
     return failure.kind in _SAFE_TO_RETRY
+
+
+def is_worth_repeating(failure: UpstreamFailed) -> bool:
+    """Tell whether, for want of another channel, the same one may be asked once more."""
+    if failure.kind == "rate":
+        return failure.retry_after_s is not None and failure.retry_after_s <= _REPEAT_WITHIN_S
+    return failure.kind in _WORTH_REPEATING and (failure.retry_after_s or 0.0) <= _REPEAT_WITHIN_S
+
+
+def is_of_the_key(failure: UpstreamFailed) -> bool:
+    """Tell whether another key of the same channel may do better at once."""
+    return failure.kind in {"auth", "balance", "rate"}
 
 
 def counts_against_channel(failure: UpstreamFailed) -> bool:

@@ -1,12 +1,13 @@
 """The channels as the relay sees them: immutable, made whole, swapped whole."""
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Raw, Struct, field
 
 from tidemill.relay.contracts import Denied, ModelView, Price
 from tidemill.relay.providers import OPENAI, Provider, Scene, provider_of
+from tidemill.relay.rulebook import NO_RULES, Rulebook
 
 
 class ChannelKey(Struct, frozen=True):
@@ -70,12 +71,29 @@ class Channel(Struct, frozen=True, kw_only=True):
 Tier = tuple[Channel, ...]
 
 
+class Resting(Struct, frozen=True):
+    """A channel that takes no calls, and why (its status)."""
+
+    id: int
+    name: str
+    status: str
+    models: Collection[str]
+
+
 class Snapshot(Struct, frozen=True):
-    """All channels that take calls, by id and by model; tiers of a model from the highest priority down."""
+    """All channels that take calls, by id and by model; tiers of a model from the highest priority down.
+
+    ``denies_users``: some channel must not serve some users, so who may serve cannot be told by group alone.
+    ``counts_tokens``: some channel is held to tokens a minute.
+    """
 
     channels: Mapping[int, Channel]
     tiers: Mapping[str, tuple[Tier, ...]]
     models: tuple[ModelView, ...]
+    rules: Rulebook = NO_RULES
+    resting: tuple[Resting, ...] = ()
+    denies_users: bool = False
+    counts_tokens: bool = False
 
     def callable_names(self) -> list[str]:
         """Return every name a call may use."""
@@ -85,7 +103,12 @@ class Snapshot(Struct, frozen=True):
 EMPTY = Snapshot({}, {}, ())
 
 
-def build(channels: Iterable[Channel], facts: Sequence[ModelView]) -> Snapshot:
+def build(
+    channels: Iterable[Channel],
+    facts: Sequence[ModelView],
+    rules: Rulebook = NO_RULES,
+    resting: Sequence[Resting] = (),
+) -> Snapshot:
     """Make a snapshot of the channels that may take calls now.
 
     ``facts`` describe models that have a configuration; every other public name gets a plain entry, but for the
@@ -104,7 +127,15 @@ def build(channels: Iterable[Channel], facts: Sequence[ModelView]) -> Snapshot:
         if model not in described and any(channel.config_id is None for channel in serving)
     ]
     active = [view for view in facts if view.name in carried]
-    return Snapshot(by_id, {model: _tiers(serving) for model, serving in carried.items()}, (*active, *plain))
+    return Snapshot(
+        by_id,
+        {model: _tiers(serving) for model, serving in carried.items()},
+        (*active, *plain),
+        rules,
+        tuple(resting),
+        any(channel.denied.users for channel in by_id.values()),
+        any(channel.tpm is not None for channel in by_id.values()),
+    )
 
 
 def _tiers(channels: Sequence[Channel]) -> tuple[Tier, ...]:

@@ -1,86 +1,64 @@
-"""Let calls in: hold callers and channels to their limits, and keep who must wait in a fair, bounded queue.
+"""Let calls in: hold callers, models and channels to their limits, and keep who must wait in a fair, bounded queue.
 
 Everything is in memory and nothing awaits but the wait itself, so one check over all limits is atomic. A refused call
 leaves no trace in any counter. Those who wait are served caller by caller in turn, each caller's own in order.
 """
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Callable, Collection
+import random
+from collections.abc import Callable
+from typing import Literal
 
 from msgspec import Struct
 
 from tidemill.kernel import clock
 from tidemill.relay.breaker import Breaker
-from tidemill.relay.channel_state import ChannelState, Verdict
-from tidemill.relay.contracts import ServiceView
-from tidemill.relay.errors import ModelNotFound, NoChannelAvailable, RateLimited, SceneNotServed, UpstreamFailed
-from tidemill.relay.plan import all_broken_s, candidates, choose, next_change_s
+from tidemill.relay.channel_state import UNTOLD, Block, ChannelState, Ending
+from tidemill.relay.contracts import Forecast, Question, ServiceView
+from tidemill.relay.errors import ModelNotFound, NoChannelAvailable, RateLimited, RelayError, SceneNotServed
+from tidemill.relay.forecast import forecast
+from tidemill.relay.grants import Grant
+from tidemill.relay.limits.contracts import Claim, Refusal
+from tidemill.relay.limits.memory import MemoryLimits
+from tidemill.relay.plan import Seat, Tiers, Wish, candidates, standstill
 from tidemill.relay.providers import Scene
+from tidemill.relay.rooms import Room, Waiter
+from tidemill.relay.shifts import Shift
 from tidemill.relay.snapshot import EMPTY, Channel, Snapshot
+from tidemill.relay.strategies import Choice, Turns, pick
 
-Seat = tuple[str, Scene, int | None]  # the model, the kind of call, and the channel it is pinned to
-Tiers = list[list[ChannelState]]
-
-
-class Wish(Struct, frozen=True):
-    """What a call wants of the switchboard. ``caller`` is whose turn it is among those who wait."""
-
-    model: str
-    caller: str
-    wait_s: float
-    pinned: int | None = None
-    excluded: Collection[int] = ()
-    scene: Scene = "chat"
+_SOON_S = 0.01
+# A key may be replaced long before its rest is over: nobody is sent away for longer than this.
+_LONGEST_TOLD_S = 60.0
+# Remembered answers to "who may serve this?"; the names in them come from administrators, regions from clients.
+_MOST_REMEMBERED = 10_000
 
 
-class _Waiter:
-    __slots__ = ("granted", "wish")
+class _Blocked(Struct, frozen=True):
+    """Why a call cannot go in now. ``may_wait``: a place may come free; ``wait_s``: when time alone may bring it."""
 
-    def __init__(self, wish: Wish, granted: asyncio.Future[ChannelState]) -> None:
-        self.wish = wish
-        self.granted = granted
-
-
-class _Room:
-    """Those who wait for one model, by caller, in the order in which callers are served."""
-
-    def __init__(self) -> None:
-        self.callers: OrderedDict[str, deque[_Waiter]] = OrderedDict()
-        self.timer: asyncio.TimerHandle | None = None
-
-    def add(self, waiter: _Waiter) -> None:
-        self.callers.setdefault(waiter.wish.caller, deque()).append(waiter)
-
-    def drop(self, waiter: _Waiter) -> None:
-        line = self.callers.get(waiter.wish.caller)
-        if line is not None and waiter in line:
-            line.remove(waiter)
-            if not line:
-                del self.callers[waiter.wish.caller]
-
-    def served(self, caller: str) -> None:
-        """Take the caller's first off and send the caller to the end of the round."""
-        line = self.callers[caller]
-        line.popleft()
-        if line:
-            self.callers.move_to_end(caller)
-        else:
-            del self.callers[caller]
+    error: RelayError
+    may_wait: bool
+    wait_s: float | None = None
 
 
 class Switchboard:
     """The channels of this process and who may use them now."""
 
-    def __init__(self, make_breaker: Callable[[], Breaker], *, max_waiting: int) -> None:
+    def __init__(
+        self, make_breaker: Callable[[], Breaker], *, max_waiting: int, limits: MemoryLimits | None = None
+    ) -> None:
         self._make_breaker = make_breaker
         self._max_waiting = max_waiting
-        self._rooms: dict[Seat, _Room] = {}
+        self._rooms: dict[Seat, Room] = {}
         self._waiting = 0
+        self._turns: dict[tuple[str, int], Turns] = {}
+        self.limits = MemoryLimits() if limits is None else limits
+        self.listeners: list[Callable[[Shift], None]] = []
         self.snapshot: Snapshot = EMPTY
         self.states: dict[int, ChannelState] = {}
-        # The states of each model's tiers by kind of call, made once a snapshot, so that a call only looks them up.
-        self._tiers: dict[tuple[str, Scene], Tiers] = {}
+        # The states of each model's tiers by kind of call, group and region, so that a call only looks them up.
+        self._tiers: dict[tuple[str, Scene, str, str | None], Tiers] = {}
 
     @property
     def waiting(self) -> int:
@@ -93,85 +71,158 @@ class Switchboard:
         states: dict[int, ChannelState] = {}
         for identifier, channel in snapshot.channels.items():
             known = self.states.get(identifier)
-            if known is None:
-                states[identifier] = ChannelState(channel, self._make_breaker())
-            elif not _same_service(known.channel, channel):
+            if known is None or not _same_service(known.channel, channel):
                 # Another service under an old name: its failures are not this one's; calls under way keep the old.
-                states[identifier] = ChannelState(channel, self._make_breaker())
-                dropped.append(identifier)
+                states[identifier] = ChannelState(channel, self._make_breaker, self._tell)
+                if known is not None:
+                    dropped.append(identifier)
             else:
                 known.update(channel)
                 states[identifier] = known
         dropped.extend(self.states.keys() - states.keys())
         self.states, self.snapshot = states, snapshot
         self._tiers = {}
+        self._turns = {place: turns for place, turns in self._turns.items() if place[0] in snapshot.tiers}
         for seat in list(self._rooms):
             self._serve(seat)
         return dropped
 
+    def _tell(self, shift: Shift) -> None:
+        for listener in self.listeners:
+            listener(shift)
+
     def services(self, model: str) -> list[ServiceView]:
         """Show every channel that serves ``model``, highest priority first."""
         now = clock.monotonic()
-        tiers = candidates(self.snapshot, self.states, model, pinned=None, excluded=())
-        return [state.view(model, now) for tier in tiers for state in tier]
+        tiers = self.snapshot.tiers.get(model, ())
+        return [self.states[channel.id].view(model, now) for tier in tiers for channel in tier]
 
-    async def acquire(self, wish: Wish) -> ChannelState:
-        """Enter a channel; the caller must ``release`` it.
+    def forecast(self, question: Question, user_id: int, group: str) -> Forecast:
+        """Tell who would serve a call now and why, for ``user_id`` of ``group``; nothing is called or counted."""
+        return forecast(self.snapshot, self.states, self.limits, question, user_id, group)
 
-        Raises ModelNotFound, NoChannelAvailable when all are failing, RateLimited when none has room within ``wait_s``.
+    async def acquire(self, wish: Wish) -> Grant:
+        """Enter a channel; the caller must ``release`` it, and ``end`` the call after its last try.
+
+        A further try of a call that was let in brings no ``bounds``: they are held already.
+
+        Raises ModelNotFound, NoChannelAvailable when all are failing, RateLimited when a limit of the caller's is
+        reached or none has room within ``wait_s``.
         """
         now = clock.monotonic()
-        tiers = self._candidates(wish)
-        seat = (wish.model, wish.scene, wish.pinned)
+        seat = wish.seat
         if seat not in self._rooms:  # nobody is before us
-            state = choose(tiers, now)
-            if state is not None:
-                state.enter(now)
-                return state
-        return await self._wait(wish, seat, tiers, now)
+            outcome = self._try(wish, now)
+            if isinstance(outcome, Grant):
+                return outcome
+        else:
+            outcome = self._blocked(wish, self._candidates(wish), now)
+        return await self._wait(wish, seat, outcome)
+
+    # ---- one try -----------------------------------------------------------------------------------------------
+
+    def _try(self, wish: Wish, now: float) -> Grant | _Blocked:
+        tiers = self._candidates(wish)
+        if wish.bounds:
+            refusal = self.limits.check(wish.bounds, wish.tokens, now)
+            if refusal is not None:
+                return _held(refusal)
+        for number, tier in enumerate(tiers):
+            free = [state for state in tier if self._obstruction(state, wish, now) is None]
+            if free:
+                state = free[0] if len(free) == 1 else self._pick(free, wish, number, now)
+                grant = self._enter(state, wish, now)
+                if grant is not None:
+                    return grant
+        return self._nobody(wish, tiers, now)
+
+    def _obstruction(self, state: ChannelState, wish: Wish, now: float) -> Block | Refusal | None:
+        """Return what keeps a call from this channel now."""
+        if not state.admits(wish.model, now):
+            return state.block(wish.model, now)
+        bound = state.bound
+        if bound.rpm is None and bound.tpm is None:
+            return None
+        return self.limits.check((bound,), wish.tokens, now)
+
+    def _pick(self, free: list[ChannelState], wish: Wish, tier: int, now: float) -> ChannelState:
+        strategy = self.snapshot.rules.strategy(wish.model, wish.user_id, wish.group)
+        turns = self._turns.get((wish.model, tier))
+        if turns is None:
+            turns = self._turns[wish.model, tier] = Turns()
+        return pick(strategy, free, Choice(wish.model, now, turns, random.random, wish.affinity))
+
+    def _enter(self, state: ChannelState, wish: Wish, now: float) -> Grant | None:
+        key = state.usable_key(wish.model, now)
+        if key is None:
+            return None
+        claim: Claim | Refusal | None = None
+        call: Claim | Refusal | None = None
+        if not state.bound.is_open:
+            claim = self.limits.claim((state.bound,), wish.tokens, now)
+            if isinstance(claim, Refusal):  # calls of the service that stood here before are still under way
+                return None
+        if wish.bounds:
+            call = self.limits.claim(wish.bounds, wish.tokens, now)
+            if isinstance(call, Refusal):
+                raise RuntimeError("a limit changed between its check and its claim, with nothing awaited between")
+        state.enter(wish.model, key)
+        return Grant(state, key, wish.model, wish.caller, claim, call)
+
+    def _blocked(self, wish: Wish, tiers: Tiers, now: float) -> _Blocked:
+        """Say what a call would meet that finds others waiting."""
+        refusal = self.limits.check(wish.bounds, wish.tokens, now) if wish.bounds else None
+        return self._nobody(wish, tiers, now) if refusal is None else _held(refusal)
+
+    def _nobody(self, wish: Wish, tiers: Tiers, now: float) -> _Blocked:
+        still = standstill([self._obstruction(state, wish, now) for tier in tiers for state in tier])
+        if still.broken:
+            wait_s = min(max(1.0, still.wait_s or 0.0), _LONGEST_TOLD_S)
+            error = NoChannelAvailable(model=wish.model, retry_after_s=wait_s)
+            return _Blocked(error, may_wait=False)
+        return _Blocked(
+            RateLimited(limit="channel", retry_after_s=still.wait_s or 1.0), may_wait=True, wait_s=still.wait_s
+        )
 
     def _candidates(self, wish: Wish) -> Tiers:
-        if wish.pinned is None and not wish.excluded:
-            tiers = self._tiers.get((wish.model, wish.scene)) or self._remembered(wish)
+        snapshot = self.snapshot
+        if wish.pinned is not None or wish.excluded or snapshot.denies_users:
+            tiers = candidates(snapshot, self.states, wish)
         else:
-            tiers = self._looked_up(wish)
+            place = (wish.model, wish.scene, wish.group, wish.region)
+            tiers = self._tiers.get(place) or self._remembered(place, wish)
         if tiers:
             return tiers
-        if wish.model not in self.snapshot.tiers:
+        if wish.model not in snapshot.tiers:
             raise ModelNotFound(model=wish.model)
         if wish.excluded:
             raise NoChannelAvailable(model=wish.model, retry_after_s=1.0)
-        if wish.pinned is not None:
-            raise ModelNotFound(model=wish.model)
-        raise SceneNotServed(model=wish.model, scene=wish.scene)
+        raise self._nowhere(wish)
 
-    def _looked_up(self, wish: Wish) -> Tiers:
-        return candidates(
-            self.snapshot,
-            self.states,
-            wish.model,
-            pinned=wish.pinned,
-            excluded=wish.excluded,
-            scene=wish.scene,
-        )
+    def _nowhere(self, wish: Wish) -> RelayError:
+        """Say why nobody may serve a model that some carry."""
+        channels = [channel for tier in self.snapshot.tiers[wish.model] for channel in tier]
+        if wish.pinned is None and not any(channel.serves(wish.scene) for channel in channels):
+            return SceneNotServed(model=wish.model, scene=wish.scene)
+        return ModelNotFound(model=wish.model)
 
-    def _remembered(self, wish: Wish) -> Tiers:
-        tiers = self._looked_up(wish)
+    def _remembered(self, place: tuple[str, Scene, str, str | None], wish: Wish) -> Tiers:
+        tiers = candidates(self.snapshot, self.states, wish)
         if tiers:  # names that nobody carries are without number
-            self._tiers[wish.model, wish.scene] = tiers
+            if len(self._tiers) >= _MOST_REMEMBERED:
+                self._tiers.clear()
+            self._tiers[place] = tiers
         return tiers
 
-    async def _wait(self, wish: Wish, seat: Seat, tiers: Tiers, now: float) -> ChannelState:
-        broken_s = all_broken_s(tiers, now)
-        if broken_s is not None:
-            raise NoChannelAvailable(model=wish.model, retry_after_s=broken_s)
-        pause_s = next_change_s(tiers, now)
-        if wish.wait_s <= 0 or (pause_s is not None and pause_s > wish.wait_s):
-            raise RateLimited(limit="channel", retry_after_s=pause_s or 1.0)
+    # ---- waiting -----------------------------------------------------------------------------------------------
+
+    async def _wait(self, wish: Wish, seat: Seat, blocked: _Blocked) -> Grant:
+        if not blocked.may_wait or wish.wait_s <= 0 or (blocked.wait_s is not None and blocked.wait_s > wish.wait_s):
+            raise blocked.error
         if self._waiting >= self._max_waiting:
             raise RateLimited(limit="gateway.max_waiting", retry_after_s=1.0)
-        waiter = _Waiter(wish, asyncio.get_running_loop().create_future())
-        self._rooms.setdefault(seat, _Room()).add(waiter)
+        waiter = Waiter(wish, asyncio.get_running_loop().create_future())
+        self._rooms.setdefault(seat, Room()).add(waiter)
         self._waiting += 1
         self._serve(seat)
         try:
@@ -180,7 +231,7 @@ class Switchboard:
         except TimeoutError:
             if waiter.granted.done() and not waiter.granted.cancelled():
                 return waiter.granted.result()  # granted in the very moment the time was up
-            raise RateLimited(limit="channel", retry_after_s=1.0) from None
+            raise blocked.error from None
         except asyncio.CancelledError:
             self._hand_back(waiter)
             raise
@@ -188,41 +239,53 @@ class Switchboard:
             self._waiting -= 1
             self._clear(seat, waiter)
 
-    def _hand_back(self, waiter: _Waiter) -> None:
+    def _hand_back(self, waiter: Waiter) -> None:
         """Leave a channel that was granted in the very moment its waiter was cancelled."""
         if waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
-            self.release(waiter.granted.result(), Verdict.UNKNOWN)
+            self._back_out(waiter.granted.result())
 
-    def _clear(self, seat: Seat, waiter: _Waiter) -> None:
+    def _clear(self, seat: Seat, waiter: Waiter) -> None:
         room = self._rooms.get(seat)
         if room is not None:
             room.drop(waiter)
             self._close_if_empty(seat, room)
 
-    def _close_if_empty(self, seat: Seat, room: _Room) -> None:
-        if not room.callers:
-            if room.timer is not None:
-                room.timer.cancel()
+    def _close_if_empty(self, seat: Seat, room: Room) -> None:
+        if not room:
+            room.stop_timer()
             self._rooms.pop(seat, None)
 
-    def release(
-        self,
-        state: ChannelState,
-        verdict: Verdict,
-        failure: UpstreamFailed | None = None,
-        latency_ms: float | None = None,
-    ) -> None:
-        """Leave a channel and let the next one in."""
-        state.leave(clock.monotonic(), verdict, failure, latency_ms)
-        self.nudge(state)
+    def release(self, grant: Grant, ending: Ending, tokens: int | None = None) -> None:
+        """Leave a channel and let the next one in. ``tokens``: what this try really used, where that is known."""
+        self._uncount(grant.claim, tokens)
+        grant.state.leave(grant.model, grant.key, ending, clock.monotonic())
+        if self._rooms:
+            models = grant.state.channel.models
+            for seat in list(self._rooms):
+                if seat[0] in models:
+                    self._serve(seat)
 
-    def nudge(self, state: ChannelState) -> None:
-        """Let those in who wait for this channel: a call left it, or its limit rose."""
-        if not self._rooms:
-            return
-        for seat in list(self._rooms):
-            if seat[0] in state.channel.models:
-                self._serve(seat)
+    def end(self, grant: Grant, tokens: int | None = None) -> None:
+        """End a call whose first try held ``grant``, and let in who waits for one call less of its caller or model."""
+        self._uncount(grant.call, tokens)
+        if self._rooms and grant.call is not None:
+            for seat, room in list(self._rooms.items()):
+                if seat[0] == grant.model or grant.caller in room:
+                    self._serve(seat)
+
+    def _uncount(self, claim: Claim | None, tokens: int | None) -> None:
+        if claim is not None:
+            if tokens is not None:
+                self.limits.correct(claim, tokens)
+            self.limits.release(claim)
+
+    def _back_out(self, grant: Grant) -> None:
+        """Leave a channel that was not called after all; no limit remembers it."""
+        for claim in (grant.claim, grant.call):
+            if claim is not None:
+                self.limits.release(claim, refused=True)
+        self.release(grant, UNTOLD)
+        self.end(grant)
 
     def _serve(self, seat: Seat) -> None:
         """Grant channels to those who wait, one caller after the other, until nobody's wish can be met."""
@@ -230,52 +293,52 @@ class Switchboard:
         if room is None:
             return
         now = clock.monotonic()
-        again = True
+        again, soonest = True, None
         while again:
-            again = False
-            for caller in list(room.callers):
-                if self._grant(room, caller, now):
+            again, soonest = False, None
+            for waiter in room.first_of_each():
+                outcome = self._granted(waiter, now)
+                if outcome is True:
+                    room.served(waiter)
                     again = True
-        self._set_timer(seat, room, now)
+                elif outcome is not None:
+                    soonest = outcome if soonest is None else min(soonest, outcome)
+        room.stop_timer()
+        if room and soonest is not None:
+            room.timer = asyncio.get_running_loop().call_later(max(soonest, _SOON_S), self._serve, seat)
         self._close_if_empty(seat, room)
 
-    def _grant(self, room: _Room, caller: str, now: float) -> bool:
-        waiter = room.callers[caller][0]
+    def _granted(self, waiter: Waiter, now: float) -> Literal[True] | float | None:
+        """Return True when this one waits no more, else when time alone may help it, seconds."""
         if waiter.granted.done():  # timed out or cancelled, about to leave by itself
-            room.served(caller)
             return True
         try:
-            tiers = self._candidates(waiter.wish)
-        except (ModelNotFound, NoChannelAvailable) as error:
+            outcome = self._try(waiter.wish, now)
+        except RelayError as error:
             waiter.granted.set_exception(error)
-            room.served(caller)
             return True
-        broken_s = all_broken_s(tiers, now)
-        if broken_s is not None:
-            waiter.granted.set_exception(NoChannelAvailable(model=waiter.wish.model, retry_after_s=broken_s))
-            room.served(caller)
+        if isinstance(outcome, Grant):
+            waiter.granted.set_result(outcome)
             return True
-        state = choose(tiers, now)
-        if state is None:
-            return False
-        state.enter(now)
-        waiter.granted.set_result(state)
-        room.served(caller)
-        return True
+        if not outcome.may_wait:
+            waiter.granted.set_exception(outcome.error)
+            return True
+        return outcome.wait_s
 
-    def _set_timer(self, seat: Seat, room: _Room, now: float) -> None:
-        if room.timer is not None:
-            room.timer.cancel()
-            room.timer = None
-        if not room.callers:
-            return
-        first = next(iter(room.callers.values()))[0]
-        pause_s = next_change_s(
-            self._looked_up(first.wish),
-            now,
-        )
-        if pause_s is not None:
-            room.timer = asyncio.get_running_loop().call_later(max(pause_s, 0.01), self._serve, seat)
+
+_UNITS = {"rpm": "calls a minute", "tpm": "tokens a minute", "concurrent": "calls at once"}
+
+
+def _held(refusal: Refusal) -> _Blocked:
+    """Say which limit holds the call. Only a place comes free by others' doing, or a model's minute by waiting."""
+    whose = refusal.bound.partition(":")[0]
+    retry_after_s = None if refusal.never else refusal.retry_after_s
+    error = RateLimited(limit=f"{refusal.limit} {_UNITS[refusal.what]}, {whose}", retry_after_s=retry_after_s)
+    if refusal.never:
+        return _Blocked(error, may_wait=False)
+    if refusal.what == "concurrent":
+        return _Blocked(error, may_wait=True)
+    return _Blocked(error, may_wait=whose == "model" and retry_after_s is not None, wait_s=retry_after_s)
 
 
 def _same_service(one: Channel, other: Channel) -> bool:

@@ -6,15 +6,18 @@ The whole snapshot is made anew on every change and swapped in one assignment; c
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.platform.db import Row
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
-from tidemill.relay import repository
+from tidemill.relay import repository, repository_rules
 from tidemill.relay.channel_rows import channel_of
-from tidemill.relay.contracts import ModelView
+from tidemill.relay.contracts import ModelView, RuleView
 from tidemill.relay.house import House
-from tidemill.relay.snapshot import Channel, build, local_channel
+from tidemill.relay.rulebook import rulebook
+from tidemill.relay.snapshot import Channel, Resting, build, local_channel
 
 _SCOPE = SystemScope(SystemReason.RELAY_SYNC)
 _RETRY_S = 2.0
@@ -56,11 +59,19 @@ class Sync:
                     rows = await repository.all_channels(r, _SCOPE)
                     keys = await repository.all_keys(r, _SCOPE)
                     configs = await repository.all_configs(r, _SCOPE)
+                    rules = await repository_rules.all_rules(r, _SCOPE)
             except BaseException:
                 self._stale.set()
                 raise
             channels = [*self._channels(rows, keys), *self._local_channels()]
-            for pool in self._house.board.swap(build(channels, [_facts(row) for row in configs if row["is_active"]])):
+            resting = [
+                Resting(row["id"], row["name"], row["status"], row["models"].keys())
+                for row in rows
+                if row["status"] != "enabled"
+            ]
+            facts = [_facts(row) for row in configs if row["is_active"]]
+            book = rulebook(msgspec.convert(dict(row), RuleView) for row in rules)
+            for pool in self._house.board.swap(build(channels, facts, book, resting)):
                 await self._house.upstreams.forget(pool)
 
     def _channels(self, rows: Sequence[Row], keys: Sequence[Row]) -> list[Channel]:
@@ -71,8 +82,9 @@ class Sync:
         for row in rows:
             if row["status"] != "enabled":
                 continue
-            opened = self._house.vault.open_keys(by_channel.get(row["id"], []))
-            if opened is not None:
+            own = by_channel.get(row["id"], [])
+            opened = self._house.vault.open_keys(own)
+            if opened or (not own and opened is not None):  # one whose keys are all disabled is not one without keys
                 found.append(channel_of(row, opened, default_max_concurrent=self._house.default_max_concurrent))
         return found
 

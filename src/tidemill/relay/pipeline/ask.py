@@ -1,6 +1,6 @@
 """A call on its way: what was asked, by whom, in which protocol, and where the answer goes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -8,8 +8,8 @@ from msgspec import Raw, Struct, field
 
 from tidemill.kernel.lang import Lang
 from tidemill.relay.errors import RequestUnreadable
+from tidemill.relay.limits.contracts import Bound
 from tidemill.relay.pipeline.watch import Watched
-from tidemill.relay.ports import NO_LIMITS, CallerLimits
 from tidemill.relay.providers import Scene
 from tidemill.wire.canonical import Request
 from tidemill.wire.canonical_estimate import prompt_tokens
@@ -19,6 +19,7 @@ from tidemill.wire.codecs import codec_of
 from tidemill.wire.openai_chat import Body, estimate_request
 
 Kind = Scene | Literal["count"]
+CacheWish = Literal["", "on", "off", "refresh"]
 Headers = list[tuple[bytes, bytes]]
 
 # The field whose text is counted when an upstream reports no usage.
@@ -34,11 +35,12 @@ PROMPT_FIELDS: Mapping[Kind, str] = {
 
 
 class Caller(Struct, frozen=True):
-    """Who asks. ``turn``: whom limits and queues count the call for."""
+    """Who asks. ``bounds``: what its key and its user are held to. ``turn``: whose turn it is in queues."""
 
     user_id: int
     key_id: str | None = None
-    limits: CallerLimits = NO_LIMITS
+    group: str = "default"
+    bounds: tuple[Bound, ...] = ()
 
     @property
     def turn(self) -> str:
@@ -60,7 +62,9 @@ class Ask(Struct, frozen=True, kw_only=True):
 
     ``dialect``: the client's. ``endpoint``: its path below the root, with a leading slash; for Gemini the method.
     ``content_type`` only where the body is no JSON. ``sse``: False where a Gemini stream is to be a JSON list.
-    ``retries``: how many other channels may be tried. ``timeout_s`` is the caller's own bound, None: the channel's.
+    ``cache``: what the caller said of kept answers, empty: nothing.
+    ``retries``: how many more tries there may be. ``timeout_s`` is the caller's own bound, None: the channel's.
+    ``region``: where it must be served; ``session``: what it belongs to, where the client says so.
     """
 
     kind: Kind
@@ -82,7 +86,10 @@ class Ask(Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     wait_s: float = 10.0
     retries: int = 1
+    region: str | None = None
+    session: str | None = None
     lang: Lang = "en"
+    cache: CacheWish = "off"
     reading: Reading = field(default_factory=Reading)
 
     @property
@@ -114,6 +121,30 @@ class Ask(Struct, frozen=True, kw_only=True):
             self.reading.request = known
         return known
 
+    def affinity(self) -> str:
+        """Return what this call belongs together with: a conversation as far as it is told, else the caller."""
+        told = self.session or next((text for name in _AFFINITY_FIELDS if (text := self._text(name))), None)
+        return self.caller.turn if told is None else f"{self.caller.user_id}:{told}"
+
+    def reserved_tokens(self) -> int:
+        """Return what the call counts for in limits until its usage is known: its prompt and some of its answer."""
+        told = next((number for name in _BOUND_FIELDS if (number := self._number(name)) is not None), _USUAL_ANSWER)
+        return self.estimated_tokens() + min(told, _MOST_RESERVED)
+
+    def _text(self, name: str) -> str | None:
+        raw = self.body.get(name)
+        try:
+            return None if raw is None else msgspec.json.decode(raw, type=str)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None  # the service says what is wrong with it
+
+    def _number(self, name: str) -> int | None:
+        raw = self.body.get(name)
+        try:
+            return None if raw is None else max(0, msgspec.json.decode(raw, type=int))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None  # as above
+
     def estimated_tokens(self) -> int:
         """Estimate the tokens of what was asked."""
         if self.dialect is Dialect.OPENAI_CHAT or self.kind == "embeddings":
@@ -125,6 +156,11 @@ class Ask(Struct, frozen=True, kw_only=True):
 
 
 _NO_PROMPT = Raw(b"null")
+# Where clients say what a call belongs to, the most particular first.
+_AFFINITY_FIELDS = ("prompt_cache_key", "previous_response_id", "safety_identifier", "user")
+_BOUND_FIELDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+# Tokens of an answer set aside where the client bounds none; and the most, for many set a bound they never reach.
+_USUAL_ANSWER, _MOST_RESERVED = 256, 4096
 
 
 class Sink(Protocol):
@@ -147,8 +183,8 @@ class Sink(Protocol):
         """Send a comment between two events, starting the answer with ``headers`` if need be; nothing if busy."""
         ...
 
-    async def write(self, data: bytes) -> None:
-        """Send a part; returns when more may be sent (back-pressure)."""
+    def write(self, data: bytes) -> Awaitable[None]:
+        """Send a part; over when more may be sent (back-pressure)."""
         ...
 
     async def end(self, data: bytes = b"") -> None:

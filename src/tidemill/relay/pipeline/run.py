@@ -1,13 +1,14 @@
-"""Carry one call through: limits, channel, at most one other channel, and its record at the end of every path."""
+"""Carry one call through: limits, channel, other channels where one fails, and its record at the end of every path."""
 
 import asyncio
 
+import msgspec
 from msgspec import Struct
 
 from tidemill.kernel import clock
 from tidemill.kernel.errors import TidemillError
-from tidemill.relay.callers import Callers, Ticket
-from tidemill.relay.channel_state import ChannelState, Verdict
+from tidemill.kernel.retry import full_jitter
+from tidemill.relay.channel_state import UNTOLD, ChannelState, Ending, Verdict
 from tidemill.relay.errors import (
     ClientGone,
     ModelNotFound,
@@ -17,24 +18,28 @@ from tidemill.relay.errors import (
     UpstreamFailed,
 )
 from tidemill.relay.faults import ending, heartbeat, stream_headers
+from tidemill.relay.grants import Grant
 from tidemill.relay.pipeline.ask import Ask, Sink
 from tidemill.relay.pipeline.exchange import Exchange, Patience
 from tidemill.relay.pipeline.exchanges import exchange_for
 from tidemill.relay.pipeline.record import Record
 from tidemill.relay.pipeline.watch import Watch, Watched
+from tidemill.relay.plan import Wish
 from tidemill.relay.ports import LocalLeases, Meter
-from tidemill.relay.rules import counts_against_channel, is_safe_to_retry
+from tidemill.relay.rules import counts_against_channel, is_of_the_key, is_safe_to_retry, is_worth_repeating
 from tidemill.relay.snapshot import root_of
-from tidemill.relay.switchboard import Switchboard, Wish
+from tidemill.relay.switchboard import Switchboard
 from tidemill.relay.upstreams.media import Media
 from tidemill.relay.upstreams.port import Upstreams
+
+# Pauses before the same channel is asked again, seconds; the first repetition, over a fresh connection, has none.
+_BACKOFF_S, _LONGEST_BACKOFF_S = 0.25, 4.0
 
 
 class Ground(Struct, frozen=True):
     """What every call of the process shares."""
 
     board: Switchboard
-    callers: Callers
     upstreams: Upstreams
     meter: Meter
     watch: Watch
@@ -59,9 +64,7 @@ class Pipeline:
         if watched is None:
             watched = ground.watch.add()
         sink.attach(watched)
-        ticket: Ticket | None = None
         try:
-            ticket = ground.callers.enter(ask.caller.turn, ask.caller.limits)
             await self._try_channels(ask, sink, record, watched)
         except asyncio.CancelledError:
             record.error = ClientGone()
@@ -76,8 +79,6 @@ class Pipeline:
             raise
         finally:
             ground.watch.remove(watched)
-            if ticket is not None:
-                ground.callers.leave(ticket, refused=record.tries == 0)
             record.settle()
         return record
 
@@ -85,62 +86,90 @@ class Pipeline:
         await sink.end(ending(ask, error))
 
     async def _try_channels(self, ask: Ask, sink: Sink, record: Record, watched: Watched) -> None:
+        board, wish = self._ground.board, self._wish(ask)
         tried: set[int] = set()
-        failure: UpstreamFailed | None = None
-        while True:
-            state = await self._enter(ask, tried, failure)
-            failure = await self._through(state, ask, sink, record, watched)
-            if failure is None:
-                return
-            if record.tries > ask.retries or not is_safe_to_retry(failure):
-                raise failure
-            tried.add(state.channel.id)
+        grant = first = await board.acquire(wish)
+        again = msgspec.structs.replace(wish, bounds=()) if wish.bounds else wish
+        try:
+            while True:
+                failure = await self._through(grant, ask, sink, record, watched)
+                if failure is None:
+                    return
+                if record.tries > ask.retries or not is_safe_to_retry(failure):
+                    raise failure
+                if not (is_of_the_key(failure) and grant.state.usable_key(ask.model, clock.monotonic())):
+                    tried.add(grant.channel.id)
+                grant = await self._enter_another(again, tried, failure, record.tries)
+        finally:
+            board.end(first, record.tokens().total if wish.tokens else None)
 
-    async def _enter(self, ask: Ask, tried: set[int], failure: UpstreamFailed | None) -> ChannelState:
-        """Enter a channel not tried yet; after a broken connection, for want of another, the same one again."""
+    def _wish(self, ask: Ask) -> Wish:
+        caller, rules = ask.caller, self._ground.board.snapshot.rules
+        bounds, region, affinity = caller.bounds, ask.region, ""
+        if not rules.is_empty:
+            of_model = rules.model_bound(ask.model)
+            bounds = bounds if of_model is None else (*bounds, of_model)
+            region = rules.region(ask.model, caller.user_id, caller.group) or region
+            if rules.strategy(ask.model, caller.user_id, caller.group) == "consistent_hash":
+                affinity = ask.affinity()
+        counted = self._ground.board.snapshot.counts_tokens or any(bound.tpm is not None for bound in bounds)
+        return Wish(
+            model=ask.model,
+            caller=caller.turn,
+            wait_s=ask.wait_s,
+            scene=ask.scene,
+            pinned=ask.channel_id,
+            user_id=caller.user_id,
+            group=caller.group,
+            region=region,
+            bounds=bounds,
+            tokens=ask.reserved_tokens() if counted else 0,
+            affinity=affinity,
+        )
+
+    async def _enter_another(self, wish: Wish, tried: set[int], failure: UpstreamFailed, tries: int) -> Grant:
+        """Enter a channel not tried yet; for want of one, the same again after a pause. Else raises ``failure``."""
         board = self._ground.board
-        wish = Wish(ask.model, ask.caller.turn, ask.wait_s, ask.channel_id, tried, ask.scene)
-        if failure is None:
-            return await board.acquire(wish)
         try:
-            return await board.acquire(wish)
+            return await board.acquire(msgspec.structs.replace(wish, excluded=frozenset(tried)))
         except (ModelNotFound, NoChannelAvailable, RateLimited):
-            if failure.kind != "transport":
+            if not is_worth_repeating(failure):
                 raise failure from None
+        tried.clear()
+        if failure.kind != "transport" or tries > 1:
+            await asyncio.sleep(full_jitter(tries - 1, _BACKOFF_S, _LONGEST_BACKOFF_S))
         try:
-            return await board.acquire(Wish(ask.model, ask.caller.turn, 0.0, ask.channel_id, (), ask.scene))
+            return await board.acquire(wish)
         except RelayError:
             raise failure from None
 
     async def _through(
-        self, state: ChannelState, ask: Ask, sink: Sink, record: Record, watched: Watched
+        self, grant: Grant, ask: Ask, sink: Sink, record: Record, watched: Watched
     ) -> UpstreamFailed | None:
         """Use a channel that was entered; returns the failure when another may be tried."""
-        ground, channel = self._ground, state.channel
+        ground, channel = self._ground, grant.channel
         record.try_with(channel)
-        began = clock.monotonic()
+        began_ms = record.elapsed_ms()
         bound_s = channel.timeout_s if ask.timeout_s is None else min(ask.timeout_s, channel.timeout_s)
         way = exchange_for(ask, channel)
         exchange = way(ask, channel, sink, record, watched, watched.began + bound_s, ground.patience, ground.media)
         self._set_heartbeat(ask, sink, watched)
-        verdict, failure, latency_ms = Verdict.UNKNOWN, None, None
+        outcome = UNTOLD
         try:
             if channel.is_local and ground.locals is not None:
-                await self._through_local(state, exchange, ground.locals)
+                await self._through_local(grant.state, exchange, ground.locals)
             else:
-                await exchange.run(ground.upstreams, channel.root, state.key())
-            failure = exchange.told
-            if failure is None:
-                latency_ms = (clock.monotonic() - began) * 1000
-            verdict = _verdict(failure)
+                await exchange.run(ground.upstreams, channel.root, grant.key.text or None)
+            outcome = _outcome(exchange.told, record, began_ms)
         except UpstreamFailed as error:
             if error.kind == "timeout" and bound_s < channel.timeout_s:
                 error.counts = False  # the caller's own impatience says nothing about the channel
-            failure, verdict = error, _verdict(error)
+            outcome = Ending(_verdict(error), error)
             return error
         finally:
             watched.on_silence = None
-            ground.board.release(state, verdict, failure, latency_ms)
+            is_counted = grant.claim is not None and grant.claim.tokens > 0
+            ground.board.release(grant, outcome, record.tokens().total if is_counted else None)
         return None
 
     async def _through_local(self, state: ChannelState, exchange: Exchange, leases: LocalLeases) -> None:
@@ -156,7 +185,14 @@ class Pipeline:
         watched.on_silence = lambda: sink.interject(stream_headers(ask), heartbeat(ask))
 
 
-def _verdict(failure: UpstreamFailed | None) -> Verdict:
-    if failure is None or failure.kind in {"client", "rate"}:
+def _outcome(told: UpstreamFailed | None, record: Record, began_ms: float) -> Ending:
+    if told is not None:
+        return Ending(_verdict(told), told)
+    first_ms = None if record.first_token_ms is None else record.first_token_ms - began_ms
+    return Ending(Verdict.GOOD, latency_ms=record.elapsed_ms() - began_ms, first_ms=first_ms)
+
+
+def _verdict(failure: UpstreamFailed) -> Verdict:
+    if failure.kind in {"client", "rate"}:
         return Verdict.GOOD
     return Verdict.BAD if counts_against_channel(failure) else Verdict.UNKNOWN
