@@ -59,6 +59,7 @@ _CALLS: Mapping[str, Door] = MappingProxyType(
         ),
         "/v1/responses": Door(Dialect.OPENAI_RESPONSES, "chat", "/responses"),
         "/v1/responses/input_tokens": Door(Dialect.OPENAI_RESPONSES, "count", "/responses/input_tokens"),
+        "/v1/responses/compact": Door(Dialect.OPENAI_RESPONSES, "compaction", "/responses/compact"),
         "/v1/messages": Door(Dialect.ANTHROPIC, "chat", "/messages"),
         "/v1/messages/count_tokens": Door(Dialect.ANTHROPIC, "count", "/messages/count_tokens"),
     }

@@ -21,7 +21,9 @@ from msgspec import Struct
 from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.codec import Target
 
-Scene = Literal["chat", "completion", "embeddings", "image", "speech", "transcription", "moderation", "rerank"]
+Scene = Literal[
+    "chat", "completion", "embeddings", "image", "speech", "transcription", "moderation", "rerank", "compaction"
+]
 
 _EVERY: frozenset[Scene] = frozenset(
     {"chat", "completion", "embeddings", "image", "speech", "transcription", "moderation", "rerank"}
@@ -117,6 +119,7 @@ _ALL = (
         name="openai-responses",
         dialect=Dialect.OPENAI_RESPONSES,
         base_url="https://api.openai.com/v1",
+        scenes=_EVERY | _scenes("compaction"),
         quirks=_OPENAI_QUIRKS,
     ),
     Provider(

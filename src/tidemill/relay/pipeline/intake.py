@@ -17,7 +17,7 @@ from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.openai_chat import Body, read_body
 
 # The only headers of a client that go on to a service.
-_FORWARDED = frozenset({b"traceparent", b"tracestate", b"openai-beta", b"anthropic-beta"})
+_FORWARDED = frozenset({b"traceparent", b"tracestate", b"openai-beta", b"anthropic-beta", b"anthropic-version"})
 _REQUEST_ID = re.compile(rb"[\w.:/+=@-]{1,128}")
 _MAX_MODEL_NAME = 500
 _NO_STATE: Mapping[str, object] = {}
@@ -110,18 +110,20 @@ def open_body(data: bytes, door: _Door, content_type: bytes) -> Opened:
         raise BadInput.of("body", "must be a JSON object in UTF-8") from None
     if door.dialect is Dialect.GEMINI:
         return Opened(body, _checked_model(door.model), door.stream)
-    needed = _NEEDED.get((door.dialect, door.kind))
-    if needed is not None and needed not in body:
-        raise BadInput.of(needed, "is missing")
-    return Opened(body, _model(body), door.kind in _STREAMED and _flag(body, "stream"))
+    model = _model(body)
+    for needed in _NEEDED.get((door.dialect, door.kind), ()):
+        if needed not in body:
+            raise BadInput.of(needed, "is missing")
+    return Opened(body, model, door.kind in _STREAMED and _flag(body, "stream"))
 
 
-# The field without which a call asks for nothing.
-_NEEDED: Mapping[tuple[Dialect, Kind | None], str] = {
-    (Dialect.OPENAI_CHAT, "chat"): "messages",
-    (Dialect.OPENAI_CHAT, "embeddings"): "input",
-    (Dialect.ANTHROPIC, "chat"): "messages",
-    (Dialect.ANTHROPIC, "count"): "messages",
+# The fields without which a call asks for nothing. Anthropic's bound is its protocol's own demand: whoever answers,
+# a request without it is refused alike.
+_NEEDED: Mapping[tuple[Dialect, Kind | None], tuple[str, ...]] = {
+    (Dialect.OPENAI_CHAT, "chat"): ("messages",),
+    (Dialect.OPENAI_CHAT, "embeddings"): ("input",),
+    (Dialect.ANTHROPIC, "chat"): ("messages", "max_tokens"),
+    (Dialect.ANTHROPIC, "count"): ("messages",),
 }
 _STREAMED: frozenset[Kind | None] = frozenset({"chat", "completion", "image"})
 _FORMS: frozenset[Kind | None] = frozenset({"image", "transcription"})

@@ -165,8 +165,7 @@ class CountExchange(Exchange):
             return
         tokens = self._ask.estimated_tokens()
         self._ask.request()  # what cannot be read is refused, not counted as nothing
-        gemini = self._ask.dialect is Dialect.GEMINI
-        body = msgspec.json.encode({"totalTokens": tokens} if gemini else {"input_tokens": tokens})
+        body = msgspec.json.encode(_count_of(self._ask.dialect, tokens))
         self._record.settle()
         headers = self._headers([(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
         await self._sink.start(200, [*headers, (b"x-gateway-estimated", b"true")])
@@ -185,6 +184,16 @@ class CountExchange(Exchange):
     async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
         del first_due
         await self._plain(answer)
+
+
+def _count_of(dialect: Dialect, tokens: int) -> dict[str, Any]:
+    match dialect:
+        case Dialect.GEMINI:
+            return {"totalTokens": tokens}
+        case Dialect.OPENAI_RESPONSES:
+            return {"object": "response.input_tokens", "input_tokens": tokens}
+        case _:
+            return {"input_tokens": tokens}
 
 
 def _counts(channel: Channel, dialect: Dialect) -> bool:

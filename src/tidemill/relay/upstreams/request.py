@@ -43,7 +43,16 @@ _GEMINI_NAMES: Mapping[str, str] = {
     "seed": "seed",
 }
 _OPENAI = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES})
-_BETA: Mapping[str, frozenset[Dialect]] = {"openai-beta": _OPENAI, "anthropic-beta": frozenset({Dialect.ANTHROPIC})}
+_VERSION = "anthropic-version"
+# From this version on Anthropic refuses them.
+_NO_SAMPLING_FROM = "2026-10-21"
+_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+# Headers that mean something between a client and a provider of the same protocol alone.
+_OWN: Mapping[str, frozenset[Dialect]] = {
+    "openai-beta": _OPENAI,
+    "anthropic-beta": frozenset({Dialect.ANTHROPIC}),
+    _VERSION: frozenset({Dialect.ANTHROPIC}),
+}
 # What a channel's defaults say to us rather than to the service.
 API_VERSION = "api_version"
 
@@ -76,10 +85,11 @@ def headers_for(ask: Ask, channel: Channel, key: str | None) -> list[tuple[str, 
         headers.extend(_key_headers(preset, key))
     if channel.forward_trace:
         headers.append(("x-request-id", ask.request_id))
-        headers.extend(pair for pair in ask.forwarded if pair[0] not in _BETA)
-    headers.extend(
-        pair for pair in ask.forwarded if preset.dialect in _BETA.get(pair[0], ()) and ask.dialect in _BETA[pair[0]]
-    )
+        headers.extend(pair for pair in ask.forwarded if pair[0] not in _OWN)
+    own = [pair for pair in ask.forwarded if preset.dialect in _OWN.get(pair[0], ()) and ask.dialect in _OWN[pair[0]]]
+    if own:
+        told = {name for name, _ in own}  # the client's version, not ours beside it
+        headers = [pair for pair in headers if pair[0] not in told] + own
     return headers
 
 
@@ -128,8 +138,10 @@ def _own_body(ask: Ask, channel: Channel, model: str) -> bytes:
     if model != ask.model:
         changes["model"] = Raw(msgspec.json.encode(model))
     names = _RESPONSES_NAMES if ask.dialect is Dialect.OPENAI_RESPONSES else _SAME_NAMES
+    refused = _SAMPLING if dict(ask.forwarded).get(_VERSION, "") >= _NO_SAMPLING_FROM else ()
     for name, value in channel.defaults.items() if ask.kind == "chat" else ():
-        changes.setdefault(names.get(name, name), value)
+        if name not in refused:
+            changes.setdefault(names.get(name, name), value)
     changes = {name: value for name, value in changes.items() if name == "model" or name not in ask.body}
     return msgspec.json.encode({**ask.body, **changes}) if changes else ask.data
 
