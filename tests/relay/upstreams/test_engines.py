@@ -11,7 +11,7 @@ from tests.fixtures.ports import free_port
 from tests.relay.upstreams.conftest import Open, Serve
 from tests.relay.upstreams.far import DEADLINE_S, MEGABYTE, Asked, Line, asking, errand, whole
 from tidemill.relay.upstreams.inflate import PIECE_BYTES
-from tidemill.relay.upstreams.port import UpstreamBrokenError
+from tidemill.relay.upstreams.port import Errand, UpstreamBrokenError
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
@@ -38,6 +38,17 @@ async def test_a_request_arrives_as_it_was_meant(engine: Open, serve: Serve) -> 
         "authorization": "Bearer sk-é",
         "content-length": "7",
     }
+
+
+async def test_one_address_takes_posts_and_gets(engine: Open, serve: Serve) -> None:
+    service = await serve(ok)
+    upstreams = engine()
+    await whole(upstreams, service, b"1")
+    looked = await upstreams.send(Errand(1, service.url, [], b"", "GET"))
+    assert (looked.status, await looked.read(100)) == (200, b"answer to ")
+    await looked.finish()
+    await whole(upstreams, service, b"22")
+    assert [asked.line.partition(" ")[0] for asked in service.asked] == ["POST", "GET", "POST"]
 
 
 @pytest.mark.parametrize("header", [("x-a", "b\r\nx-evil: 1"), ("x-a", "b\nc"), ("x-a\r\nb", "c")])

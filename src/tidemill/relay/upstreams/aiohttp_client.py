@@ -45,7 +45,7 @@ class AiohttpUpstreams:
         self._pools: dict[int, _Pool] = {}
 
     async def send(self, errand: Errand) -> UpstreamAnswer:
-        """Post the errand and return the answer once its head is there."""
+        """Send the errand and return the answer once its head is there."""
         pool = self._pools.get(errand.pool)
         if pool is None:
             session = open_session(allow_private=self._allow_private, connect_timeout_s=self._connect_timeout_s)
@@ -53,7 +53,9 @@ class AiohttpUpstreams:
         body = errand.body if len(errand.body) <= _LARGE_BODY_BYTES else BytesIO(errand.body)
         pool.in_use += 1
         try:
-            response = await pool.session.post(errand.url, data=body, headers=errand.headers, allow_redirects=False)
+            response = await pool.session.request(
+                errand.method, errand.url, data=body or None, headers=errand.headers, allow_redirects=False
+            )
         except (OSError, ValueError, *_client_errors()) as error:
             await pool.leave()
             raise _broken(error) from error

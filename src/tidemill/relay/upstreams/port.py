@@ -1,7 +1,7 @@
 """What the pipeline asks of an HTTP client, so that a cheaper one can take its place."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -11,12 +11,13 @@ class UpstreamBrokenError(Exception):
 
 
 class Errand(Struct, frozen=True):
-    """One request to a service: a POST of ``body`` to ``url``. ``pool`` says whose connections to use."""
+    """One request to a service. ``pool`` says whose connections to use; a GET has an empty ``body``."""
 
     pool: int
     url: str
     headers: Sequence[tuple[str, str]]
     body: bytes
+    method: Literal["POST", "GET"] = "POST"
 
 
 class UpstreamAnswer(Protocol):

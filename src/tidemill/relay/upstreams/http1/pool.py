@@ -66,9 +66,9 @@ class _Channel:
         self.targets: dict[str, tuple[Target, _Origin]] = {}
         self.origins: dict[Place, _Origin] = {}
 
-    def learn(self, url: str, keep_alive_s: float) -> tuple[Target, _Origin]:
+    def learn(self, errand: Errand, keep_alive_s: float) -> tuple[Target, _Origin]:
         """Read an address for the first time; raises UpstreamBrokenError."""
-        target = Target(url)
+        target = Target(errand.url, errand.method)
         if len(self.targets) >= MOST_TARGETS:
             self.targets.clear()
             # A local model has a new port at each start; what led to the old one is dropped here.
@@ -76,8 +76,13 @@ class _Channel:
         origin = self.origins.get(target.place)
         if origin is None:
             origin = self.origins[target.place] = _Origin(target.place, keep_alive_s)
-        self.targets[url] = target, origin
+        self.targets[_place_of(errand)] = target, origin
         return target, origin
+
+
+def _place_of(errand: Errand) -> str:
+    """Return the key of a target; the addresses of posts stand for themselves, as nearly all requests are such."""
+    return errand.url if errand.method == "POST" else f"{errand.method} {errand.url}"
 
 
 class Http1Upstreams:
@@ -101,13 +106,13 @@ class Http1Upstreams:
         return len(self._open)
 
     async def send(self, errand: Errand) -> UpstreamAnswer:
-        """Post the errand and return the answer once its head is there.
+        """Send the errand and return the answer once its head is there.
 
         A kept connection that closes before the first byte of an answer was most likely closed before it was asked
         (RFC 9112, section 9.3.1); the request goes out once more, on a new one.
         """
         try:
-            target, origin = self._channels[errand.pool].targets[errand.url]
+            target, origin = self._channels[errand.pool].targets[_place_of(errand)]
         except KeyError:
             target, origin = self._learn(errand)
         head = target.head(errand.headers)
@@ -150,7 +155,7 @@ class Http1Upstreams:
         channel = self._channels.get(errand.pool)
         if channel is None:
             channel = self._channels[errand.pool] = _Channel()
-        return channel.learn(errand.url, self._keep_alive_s)
+        return channel.learn(errand, self._keep_alive_s)
 
     async def _ask(self, connection: Connection, head: bytes, body: bytes) -> None:
         """Send a request; returns when the head of its answer is there or the connection broke."""
@@ -179,14 +184,12 @@ class Http1Upstreams:
             if self._closed and not self._open:
                 self._emptied.set()
 
-        connection = Connection(asyncio.get_running_loop(), self._open.add, origin.free, gone)
-        try:
-            await self._dialler.open(origin.place, origin.names, connection)
-        except BaseException:
-            connection.abort()
-            raise
+        loop = asyncio.get_running_loop()
+        connection = await self._dialler.open(
+            origin.place, origin.names, lambda: Connection(loop, self._open.add, origin.free, gone)
+        )
         if self._closed or not connection.usable:
-            connection.abort()
+            connection.drop()
             raise UpstreamBrokenError("the connection was closed as soon as it was open")
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._close_the_idle)

@@ -32,7 +32,7 @@ class Target:
 
     __slots__ = ("_headers", "_line", "_ready", "place")
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, method: str = "POST") -> None:
         """Read ``url``; raises UpstreamBrokenError when it is none that can be called."""
         parts = _split(url)
         try:
@@ -44,7 +44,7 @@ class Target:
         query = "?" + quote(parts.query, safe=_QUERY_CHARS) if parts.query else ""
         host = f"[{name}]" if ":" in name else name
         told = host if port == _PORTS[parts.scheme] else f"{host}:{port}"
-        self._line = f"POST {path}{query} HTTP/1.1\r\nhost: {told}\r\n"
+        self._line = f"{method} {path}{query} HTTP/1.1\r\nhost: {told}\r\n"
         self._headers: Sequence[Header] = ()
         self._ready = b""
 
