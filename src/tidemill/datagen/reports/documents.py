@@ -1,7 +1,5 @@
 """A report as a file: JSON for programs, CSV for spreadsheets, Markdown for people."""
 
-import csv
-import io
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tidemill.datagen.reports.contracts import Bin, GroupFigures, Reason, Report
+from tidemill.kernel.csv_lines import csv_lines, safe_cell
 from tidemill.kernel.lang import Lang
 
 _BAR = 30
@@ -97,11 +96,8 @@ def as_json(report: Report) -> bytes:
 
 def as_csv(report: Report) -> bytes:
     """Return the report's figures as ``section,name,figure,value``, one figure a line."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(("section", "name", "figure", "value"))
-    writer.writerows(_escaped(line) for line in _figure_lines(report))
-    return out.getvalue().encode("utf-8", "replace")
+    lines = ([safe_cell(value) for value in line] for line in _figure_lines(report))
+    return csv_lines([("section", "name", "figure", "value"), *lines])
 
 
 def as_markdown(report: Report, lang: Lang) -> bytes:
@@ -195,13 +191,6 @@ def _figure_lines(report: Report) -> list[tuple[str, str, str, Any]]:
     lines += [("reasons", reason.code, reason.reason, reason.count) for reason in report.reasons]
     lines += [("failures", reason.code, reason.reason, reason.count) for reason in report.failures]
     return lines
-
-
-def _escaped(line: Sequence[Any]) -> list[Any]:
-    """Put an apostrophe before texts that a spreadsheet would run as a formula."""
-    return [
-        f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value for value in line
-    ]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

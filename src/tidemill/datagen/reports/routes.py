@@ -12,12 +12,12 @@ from litestar.types import ControllerRouterHandler
 from tidemill.datagen.reports.contracts import REPORT_FORMATS, Report, ReportItem
 from tidemill.datagen.reports.documents import as_csv, as_json, as_markdown
 from tidemill.datagen.reports.service import ReportService
-from tidemill.datagen.routes_attachment import attachment
 from tidemill.kernel.actor import Actor, Scope
 from tidemill.kernel.errors import BadInput
 from tidemill.kernel.lang import Lang
 from tidemill.kernel.pages import DEFAULT_PAGE_SIZE, PageRequest
 from tidemill.platform.web import Envelope, ListData, administrator, list_data, needs, ok
+from tidemill.platform.web.attachment import attachment
 
 Reports = NamedDependency[ReportService]
 Caller = NamedDependency[Actor]

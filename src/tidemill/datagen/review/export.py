@@ -5,8 +5,6 @@ spreadsheets would run it as a formula; ``raw`` leaves it as it is.
 """
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -19,11 +17,11 @@ from tidemill.datagen.review.contracts import EXPORT_FORMATS, ExportFormat, RowF
 from tidemill.datagen.review.errors import FormatRefused
 from tidemill.datagen.review.shapes import Shape, conversation, shaped
 from tidemill.kernel.actor import Scope
+from tidemill.kernel.csv_lines import csv_lines, safe_cell
 from tidemill.platform.db import Database, Row
 
 SLICE_ROWS = 500
 _MARK = b"\xef\xbb\xbf"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _FIGURES = ("_id", "_task_id", "_model_score", "_rule_score", "_final_score")
 _SHAPES: dict[str, Shape] = {"alpaca": "alpaca", "sharegpt": "sharegpt", "openai": "openai"}
 _JSONL_TYPE = "application/x-jsonlines; charset=utf-8"
@@ -126,7 +124,7 @@ class Exporter:
     ) -> AsyncGenerator[bytes]:
         if options.mark:
             yield _MARK
-        yield _table([[*columns, *_FIGURES]])
+        yield csv_lines([[*columns, *_FIGURES]])
         slices = self._slices(scope, wanted)
         async with aclosing(slices):
             async for rows in slices:
@@ -208,7 +206,7 @@ def _csv_rows(rows: Sequence[Row], columns: Sequence[str], *, raw: bool) -> byte
             [_cell(content.get(column), raw=raw) for column in columns]
             + ["" if figure is None else str(figure) for figure in figures]
         )
-    return _table(records)
+    return csv_lines(records)
 
 
 def _cell(value: Any, *, raw: bool) -> str:
@@ -216,10 +214,4 @@ def _cell(value: Any, *, raw: bool) -> str:
         return ""
     if not isinstance(value, str):
         return msgspec.json.encode(value).decode()
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) and not raw else value
-
-
-def _table(records: Sequence[Sequence[str]]) -> bytes:
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerows(records)
-    return out.getvalue().encode("utf-8", "replace")
+    return value if raw else safe_cell(value)

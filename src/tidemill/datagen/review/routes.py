@@ -22,11 +22,11 @@ from tidemill.datagen.review.contracts import (
 )
 from tidemill.datagen.review.export import ExportOptions, format_of
 from tidemill.datagen.review.service import ReviewService
-from tidemill.datagen.routes_attachment import attachment
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import BadInput
 from tidemill.kernel.pages import DEFAULT_PAGE_SIZE, PageRequest
 from tidemill.platform.web import Envelope, ListData, list_data, needs, ok
+from tidemill.platform.web.attachment import attachment
 
 Review = NamedDependency[ReviewService]
 Caller = NamedDependency[Actor]

@@ -12,7 +12,6 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct, field
 
-from tidemill.datagen.routes_attachment import attachment
 from tidemill.datagen.samples.contracts import Changed, FilesAnswer, FileTrouble, SampleFile, SampleRow
 from tidemill.datagen.samples.conversion import target_of
 from tidemill.datagen.samples.delivery import ZIP_TYPE, Download, Entry, archive
@@ -23,6 +22,7 @@ from tidemill.kernel.errors import BadInput, TidemillError
 from tidemill.kernel.lang import Lang
 from tidemill.kernel.pages import DEFAULT_PAGE_SIZE, PageRequest
 from tidemill.platform.web import Envelope, ListData, list_data, needs, ok
+from tidemill.platform.web.attachment import attachment
 
 AnyRequest = Request[Any, Any, Any]
 Version = Annotated[int | None, QueryParameter(description="The version you looked at; another one answers 409.")]
