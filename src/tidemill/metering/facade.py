@@ -9,6 +9,8 @@ from pathlib import Path
 from prometheus_client import Counter, Gauge
 
 from tidemill.kernel.actor import Scope
+from tidemill.metering.call_log import CallLog
+from tidemill.metering.channel_figures import ChannelUsage
 from tidemill.metering.contracts import UsageEvent
 from tidemill.metering.journal.writer import Fsync, JournalWriter
 from tidemill.metering.news import UsageNews
@@ -29,7 +31,7 @@ _held = Gauge("tidemill_usage_events_held", "Usage events in memory, waiting for
 
 _log = get_logger("tidemill.metering")
 
-__all__ = ["STARTING_BALANCE", "Balances", "Meter", "UsageService"]
+__all__ = ["STARTING_BALANCE", "Balances", "CallLog", "ChannelUsage", "Meter", "UsageService"]
 
 
 class Meter:

@@ -90,38 +90,71 @@ def _totals() -> list[ColumnElement[Any]]:
     return [*sums, func.max(table.latency_ms_max).label("latency_ms_max")]
 
 
-def _between(scope: Scope, since: datetime, until: datetime) -> list[ColumnElement[bool]]:
+def _between(
+    scope: Scope, since: datetime, until: datetime, channel_id: int | None = None
+) -> list[ColumnElement[bool]]:
     # Uses index: usage_hourly_user_id_hour for one's own, the primary key for all.
     conditions = [usage_hourly.c.hour >= since, usage_hourly.c.hour < until]
+    if channel_id is not None:
+        conditions.append(usage_hourly.c.channel_id == channel_id)
     owner = owner_filter(scope)
     if owner is not None:
         conditions.append(usage_hourly.c.user_id == owner)
     return conditions
 
 
-async def totals(r: Reader, scope: Scope, since: datetime, until: datetime) -> Row:
+async def totals(r: Reader, scope: Scope, since: datetime, until: datetime, channel_id: int | None = None) -> Row:
     """Return one row of sums."""
-    row = await r.first(select(*_totals()).where(*_between(scope, since, until)))
+    row = await r.first(select(*_totals()).where(*_between(scope, since, until, channel_id)))
     if row is None:
         raise LookupError("a sum without groups has always one row")
     return row
 
 
-async def by_hour(r: Reader, scope: Scope, since: datetime, until: datetime) -> Sequence[Row]:
+async def by_hour(
+    r: Reader, scope: Scope, since: datetime, until: datetime, channel_id: int | None = None
+) -> Sequence[Row]:
     """Return the sums of each hour in which something happened, oldest first."""
     hour = usage_hourly.c.hour
-    statement = select(hour, *_totals()).where(*_between(scope, since, until)).group_by(hour).order_by(hour)
-    return await r.all(statement)
+    statement = select(hour, *_totals()).where(*_between(scope, since, until, channel_id)).group_by(hour)
+    return await r.all(statement.order_by(hour))
+
+
+async def by_channel_and_hour(r: Reader, scope: Scope, since: datetime, until: datetime) -> Sequence[Row]:
+    """Return the sums of each channel's hours, oldest first."""
+    keys = (usage_hourly.c.channel_id, usage_hourly.c.hour)
+    return await r.all(select(*keys, *_totals()).where(*_between(scope, since, until)).group_by(*keys).order_by(*keys))
+
+
+async def outcomes(
+    r: Reader, scope: Scope, since: datetime, until: datetime, channel_id: int, most: int
+) -> Sequence[Row]:
+    """Count a channel's calls by how they ended. Uses index: usage_events_channel_id_created_at."""
+    table = usage_events.c
+    conditions = [table.channel_id == channel_id, table.created_at >= since, table.created_at < until]
+    owner = owner_filter(scope)
+    if owner is not None:
+        conditions.append(table.user_id == owner)
+    count = func.count().label("requests")
+    keys = (table.status, table.error_code)
+    statement = select(*keys, count).where(*conditions).group_by(*keys)
+    return await r.all(statement.order_by(count.desc(), *keys).limit(most))
 
 
 async def by_group(
-    r: Reader, scope: Scope, since: datetime, until: datetime, group_by: str, most: int
+    r: Reader,
+    scope: Scope,
+    since: datetime,
+    until: datetime,
+    group_by: str,
+    most: int,
+    channel_id: int | None = None,
 ) -> Sequence[Row]:
     """Return the sums of each value of ``group_by`` (a key of ``GROUPINGS``), busiest first, at most ``most``."""
     column = GROUPINGS[group_by]
     statement = (
         select(column.label("key"), *_totals())
-        .where(*_between(scope, since, until))
+        .where(*_between(scope, since, until, channel_id))
         .group_by(column)
         .order_by(func.sum(usage_hourly.c.requests).desc(), column)
         .limit(most)

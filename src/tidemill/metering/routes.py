@@ -12,6 +12,8 @@ from litestar.types import ControllerRouterHandler
 from tidemill.kernel.actor import Actor
 from tidemill.metering.contracts import UsageSummary
 from tidemill.metering.facade import UsageService
+from tidemill.metering.routes_calls import HANDLERS as CALLS
+from tidemill.metering.routes_channels import HANDLERS as CHANNELS
 from tidemill.platform.web import signed_in
 
 Usage = NamedDependency[UsageService]
@@ -39,4 +41,4 @@ async def get_usage(
     return await usage.summary(scope, since=since, until=until, group_by=group_by)
 
 
-HANDLERS: Sequence[ControllerRouterHandler] = (get_usage,)
+HANDLERS: Sequence[ControllerRouterHandler] = (get_usage, *CALLS, *CHANNELS)

@@ -19,7 +19,9 @@ MAX_GROUPS = 200
 _HOUR = timedelta(hours=1)
 
 
-class _Sums(TypedDict):
+class Sums(TypedDict):
+    """What every answer about usage tells."""
+
     requests: int
     errors: int
     request_tokens: int
@@ -44,7 +46,7 @@ class UsageService:
         """
         if group_by not in repository.GROUPINGS:
             raise BadInput.of("group_by", "must be one of " + ", ".join(repository.GROUPINGS))
-        start, end = _span(since, until)
+        start, end = span(since, until)
         async with self._db.read() as r:
             totals = await repository.totals(r, scope, start, end)
             hours = await repository.by_hour(r, scope, start, end)
@@ -52,9 +54,9 @@ class UsageService:
         return UsageSummary(
             start,
             end,
-            UsageTotals(**_sums(totals)),
-            [UsageHour(row["hour"], **_sums(row)) for row in hours],
-            [UsageGroup(_name(group_by, row["key"]), **_sums(row)) for row in groups],
+            UsageTotals(**sums(totals)),
+            [UsageHour(row["hour"], **sums(row)) for row in hours],
+            [UsageGroup(_name(group_by, row["key"]), **sums(row)) for row in groups],
         )
 
     async def rows(self, scope: Scope, *, limit: int = 50, before: str | None = None) -> Sequence[dict[str, Any]]:
@@ -67,7 +69,8 @@ class UsageService:
         await repository.make_anonymous(w, scope, user_id)
 
 
-def _span(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+def span(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+    """Return the whole hours between two moments; raises BadInput naming ``from`` or ``to``."""
     now = clock.now()
     end = _checked("to", until) if until else now
     start = _checked("from", since) if since else end - DEFAULT_SPAN
@@ -86,7 +89,8 @@ def _checked(field: str, moment: datetime) -> datetime:
     return moment
 
 
-def _sums(row: Row) -> _Sums:
+def sums(row: Row) -> Sums:
+    """Return a row of sums as the answers tell it."""
     requests = int(row["requests"])
     return {
         "requests": requests,

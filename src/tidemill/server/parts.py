@@ -27,7 +27,7 @@ from tidemill.identity.facade import AuthFailure, Identity, Neighbours, Refused
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import TidemillError, Unauthenticated
 from tidemill.localmodels.facade import LocalModels
-from tidemill.metering.facade import Balances, Meter, UsageService
+from tidemill.metering.facade import Balances, CallLog, ChannelUsage, Meter, UsageService
 from tidemill.operations.facade import (
     FORGET_ALERTS,
     Alerts,
@@ -172,6 +172,16 @@ class Parts:
     def usage(self) -> UsageService:
         """Questions about usage."""
         return UsageService(self.db)
+
+    @cached_property
+    def calls(self) -> CallLog:
+        """The log of calls."""
+        return CallLog(self.db)
+
+    @cached_property
+    def channel_usage(self) -> ChannelUsage:
+        """What channels did."""
+        return ChannelUsage(self.db)
 
     @cached_property
     def local_models(self) -> LocalModels:

@@ -66,6 +66,8 @@ def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
         "rules": lambda: parts.relay_context.rules,
         "imports": lambda: parts.relay_context.imports,
         "usage": lambda: parts.usage,
+        "calls": lambda: parts.calls,
+        "channel_usage": lambda: parts.channel_usage,
         "balances": lambda: parts.balances,
         "desk": lambda: parts.job_service,
         "queues": lambda: parts.queues,
