@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tidemill.kernel import clock
 from tidemill.kernel.actor import SystemReason, SystemScope
+from tidemill.platform.cache import Cache
 from tidemill.platform.db import Database
 from tidemill.platform.secrets import SecretBox
 from tidemill.platform.settings.groups.gateway import GatewaySettings
@@ -14,6 +15,7 @@ from tidemill.platform.telemetry import get_logger
 from tidemill.relay import figures, repository
 from tidemill.relay.asgi import RelayApp, no_limits
 from tidemill.relay.breaker import Breaker
+from tidemill.relay.caching.engines import open_caching
 from tidemill.relay.channels_file import ChannelsFile
 from tidemill.relay.config_service import ModelConfigService
 from tidemill.relay.contracts import ChannelView, ChannelWish
@@ -52,7 +54,7 @@ class RelayContext:
     ``relay`` serves calls from inside, ``asgi`` those of ``/v1``, ``channels`` and ``model_configs`` administrators.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a port or a bound of the process
         self,
         *,
         db: Database,
@@ -63,7 +65,9 @@ class RelayContext:
         local_slots: int = 4,
         local_timeout_s: float = 600.0,
         tick_s: float = TICK_S,
+        cache: Cache | None = None,
     ) -> None:
+        """Build everything, start nothing. ``cache``: one that several processes share."""
         self._db = db
         self._settings = settings
         self._tasks = TaskOwner()
@@ -76,7 +80,10 @@ class RelayContext:
         self.watch = Watch(heartbeat_s=settings.heartbeat_s, tick_s=tick_s)
         patience = Patience(settings.first_token_timeout_s, settings.idle_timeout_s, settings.max_answer_bytes)
         self._media = MediaFetcher()
-        self.pipeline = Pipeline(Ground(self.board, self._upstreams, meter, self.watch, patience, leases, self._media))
+        caching = open_caching(settings, cache, secrets.hmac_hash, lambda: self.board.snapshot)
+        self.pipeline = Pipeline(
+            Ground(self.board, self._upstreams, meter, self.watch, patience, leases, self._media, caching)
+        )
         self.relay = Relay(self.pipeline, self.board, self._tasks, max_wait_s=settings.max_wait_s)
         house = House(
             db=db,

@@ -26,6 +26,7 @@ from tidemill.relay.pipeline.ask import Ask, Caller, Headers, Kind
 from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read_all, request_id_of
 from tidemill.relay.pipeline.run import Pipeline
 from tidemill.relay.pipeline.watch import Watch, Watched
+from tidemill.relay.pipeline.wishes import wishes_of
 from tidemill.relay.ports import NO_LIMITS, CallerLimits, Identify, LimitsOf
 from tidemill.relay.switchboard import Switchboard
 from tidemill.wire.canonical_parts import Dialect
@@ -177,6 +178,7 @@ class RelayApp:
             region=_told(headers, b"x-gateway-region"),
             session=_told(headers, b"x-gateway-session"),
             lang=_lang(headers),
+            cache=wishes_of(headers).cache,
         )
 
     def _left(self, dialect: Dialect, bounds: tuple[Bound, ...]) -> Headers:

@@ -201,6 +201,7 @@ class Parts:
             settings=self.settings.gateway,
             leases=self.local_models,
             local_slots=self.settings.local_models.slots,
+            cache=self.cache if self._cache_is_shared else None,
         )
 
     @cached_property
@@ -317,11 +318,14 @@ class Parts:
     @cached_property
     def checks(self) -> Checks:
         """What readiness looks at."""
-        shared = not self.settings.cache.url.startswith("memory://")
         return Checks(
             {"database": self.db.check, "objects": self.blobs.check},
-            reported={"cache": self._check_cache} if shared else {},
+            reported={"cache": self._check_cache} if self._cache_is_shared else {},
         )
+
+    @property
+    def _cache_is_shared(self) -> bool:
+        return not self.settings.cache.url.startswith("memory://")
 
     async def _check_cache(self) -> float:
         return await self.cache.check()

@@ -65,6 +65,10 @@ class Record:
         self.usage = self.usage_raw = None
         self.forwarded_bytes = 0
 
+    def asks(self, ask: Ask) -> None:
+        """Say that less is asked of a channel than was asked of us; the rest is known here."""
+        self._ask = ask
+
     def elapsed_ms(self) -> float:
         """Milliseconds since the call began."""
         return (clock.monotonic() - self._began) * 1000

@@ -8,6 +8,7 @@ from msgspec import Struct
 from tidemill.kernel import clock
 from tidemill.kernel.errors import TidemillError
 from tidemill.kernel.retry import full_jitter
+from tidemill.relay.caching.cached import Caching
 from tidemill.relay.channel_state import UNTOLD, ChannelState, Ending, Verdict
 from tidemill.relay.errors import (
     ClientGone,
@@ -46,6 +47,7 @@ class Ground(Struct, frozen=True):
     patience: Patience
     locals: LocalLeases | None = None
     media: Media | None = None
+    caching: Caching | None = None
 
 
 class Pipeline:
@@ -65,7 +67,7 @@ class Pipeline:
             watched = ground.watch.add()
         sink.attach(watched)
         try:
-            await self._try_channels(ask, sink, record, watched)
+            await self._answer(ask, sink, record, watched)
         except asyncio.CancelledError:
             record.error = ClientGone()
             raise
@@ -81,6 +83,14 @@ class Pipeline:
             ground.watch.remove(watched)
             record.settle()
         return record
+
+    async def _answer(self, ask: Ask, sink: Sink, record: Record, watched: Watched) -> None:
+        """Answer from what is kept, where there is such a thing, else by a channel."""
+        caching = self._ground.caching
+        if caching is None:
+            await self._try_channels(ask, sink, record, watched)
+        else:
+            await caching.through(ask, sink, record, watched, lambda a, s: self._try_channels(a, s, record, watched))
 
     async def _tell(self, ask: Ask, sink: Sink, error: TidemillError) -> None:
         await sink.end(ending(ask, error))

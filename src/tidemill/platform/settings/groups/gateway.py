@@ -2,12 +2,11 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Struct
-
 from tidemill.platform.settings.doc import Doc
+from tidemill.platform.settings.groups.answers import AnswerSettings
 
 
-class GatewaySettings(Struct, frozen=True, kw_only=True):
+class GatewaySettings(AnswerSettings, frozen=True, kw_only=True):
     """How calls travel to model services."""
 
     allow_private_upstreams: Annotated[
