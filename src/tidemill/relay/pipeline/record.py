@@ -81,15 +81,20 @@ class Record:
     def tokens(self) -> TokenCounts:
         """Return the upstream's counts, else an estimate, else nothing if not a byte came back.
 
-        The rule for interrupted streams: the input, and as much of the output as came.
+        The rule for interrupted streams: the input, and as much of the output as came. A service that failed before
+        any content was handed on has done nothing for anybody.
         """
-        if self.usage is not None:
+        if self.usage is not None and not (self.usage.estimated and self._has_failed):
             return self.usage
-        if not self.upstream_spoke or self._ask.kind == "count":
+        if not self.upstream_spoke or self._has_failed or self._ask.kind == "count":
             return NOTHING
         return TokenCounts(
             fresh=self._ask.estimated_tokens(), output=estimate_text(self.forwarded_bytes), estimated=True
         )
+
+    @property
+    def _has_failed(self) -> bool:
+        return self.first_token_ms is None and isinstance(self.error, UpstreamFailed)
 
     def settle(self) -> None:
         """Hand the event to metering; does nothing the second time."""
