@@ -5,6 +5,7 @@ and bare line feeds. What it leaves open is closed here: bytes after an answer, 
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import cast
 
@@ -109,6 +110,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way out."""
         self._transport = cast("asyncio.Transport", transport)
+        # A service that thinks for minutes sends nothing; without this nobody notices that it is gone.
+        line = transport.get_extra_info("socket")
+        if line is not None:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._on_open(self)
 
     def data_received(self, data: bytes) -> None:
@@ -261,6 +266,11 @@ class Connection(asyncio.Protocol):
         self._stop_lingering()
         if self._transport is not None:
             self._transport.abort()
+
+    def drop(self) -> None:
+        """Close one that nobody has been given; a loop that is interrupted while it connects says no more of it."""
+        self.abort()
+        self._on_gone(self)
 
     # ---- inside ------------------------------------------------------------------------------------------------
 

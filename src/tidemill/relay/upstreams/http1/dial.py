@@ -8,7 +8,7 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tidemill.kernel import clock
 from tidemill.platform.http import address_allowed
@@ -29,16 +29,25 @@ class Dialler:
         self._timeout_s = timeout_s
         self._tls: ssl.SSLContext | None = None
 
-    async def open(self, place: Place, names: "Names", connection: Connection) -> None:
-        """Connect ``connection`` to ``place``; raises UpstreamBrokenError, in words that hold no address."""
+    async def open(self, place: Place, names: "Names", make: Callable[[], Connection]) -> Connection:
+        """Return a connection to ``place``, made by ``make``; raises UpstreamBrokenError without an address in it."""
         loop = asyncio.get_running_loop()
+        name = place.host.rstrip(".") if place.tls else None
+
+        async def connect(number: str) -> Connection:
+            connection = make()
+            try:
+                await loop.create_connection(lambda: connection, number, place.port, ssl=tls, server_hostname=name)
+            except BaseException:
+                connection.drop()
+                raise
+            return connection
+
         try:
             async with asyncio.timeout(self._timeout_s):
                 tls = await self._context() if place.tls else None
-                found = await names.resolve(place, allow_private=self._allow_private)
-                raw = await connect_first(found)
-                name = place.host.rstrip(".") if place.tls else None
-                await loop.create_connection(lambda: connection, sock=raw, ssl=tls, server_hostname=name)
+                numbers = await names.resolve(place, allow_private=self._allow_private)
+                return await connect_first(numbers, connect)
         except TimeoutError:
             names.forget()
             raise UpstreamBrokenError(f"no connection could be opened within {self._timeout_s:g} s") from None
@@ -58,34 +67,34 @@ class Dialler:
 class Names:
     """The numbers of one place, resolved by one caller at a time and kept for ``DNS_TTL_S``."""
 
-    __slots__ = ("_found", "_lock", "_until")
+    __slots__ = ("_lock", "_numbers", "_until")
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._found: Sequence[Found] = ()
+        self._numbers: Sequence[str] = ()
         self._until = 0.0
 
     def forget(self) -> None:
         """Resolve again next time."""
-        self._found = ()
+        self._numbers = ()
 
-    async def resolve(self, place: Place, *, allow_private: bool) -> Sequence[Found]:
+    async def resolve(self, place: Place, *, allow_private: bool) -> Sequence[str]:
         """Return what may be connected to, at least one; raises UpstreamBrokenError when nothing may, or OSError."""
         async with self._lock:
-            if self._found and clock.monotonic() < self._until:
-                return self._found
+            if self._numbers and clock.monotonic() < self._until:
+                return self._numbers
             infos = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
             # A number was judged when it was written, and local models have private ones; metadata never passes.
             lenient = allow_private or _is_number(place.host)
             found = [
-                Found(family, address)
+                Found(family, str(address[0]))
                 for family, _, _, _, address in infos
                 if address_allowed(str(address[0]).partition("%")[0], allow_private=lenient)
             ]
             if not found:
                 raise UpstreamBrokenError("the name leads to no address that may be called")
-            self._found, self._until = interleaved(found), clock.monotonic() + DNS_TTL_S
-            return self._found
+            self._numbers, self._until = interleaved(found), clock.monotonic() + DNS_TTL_S
+            return self._numbers
 
 
 def _is_number(host: str) -> bool:
