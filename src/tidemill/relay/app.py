@@ -23,6 +23,7 @@ from tidemill.relay.facade import Relay
 from tidemill.relay.figures import CountingMeter
 from tidemill.relay.house import House
 from tidemill.relay.imports import ChannelImports
+from tidemill.relay.limits.engines import open_limits
 from tidemill.relay.pipeline.exchange import Patience
 from tidemill.relay.pipeline.run import Ground, Pipeline
 from tidemill.relay.pipeline.watch import TICK_S, Watch
@@ -64,6 +65,7 @@ class RelayContext:
         leases: LocalLeases | None = None,
         local_slots: int = 4,
         local_timeout_s: float = 600.0,
+        cache_url: str = "memory://",
         tick_s: float = TICK_S,
         cache: Cache | None = None,
     ) -> None:
@@ -75,7 +77,8 @@ class RelayContext:
         make_breaker = partial(
             Breaker, settings.breaker_failures, settings.breaker_pause_s, settings.breaker_max_pause_s
         )
-        self.board = Switchboard(make_breaker, max_waiting=settings.max_waiting)
+        self.limits = open_limits(cache_url)
+        self.board = Switchboard(make_breaker, max_waiting=settings.max_waiting, limits=self.limits)
         self._upstreams = open_upstreams(settings)
         self.watch = Watch(heartbeat_s=settings.heartbeat_s, tick_s=tick_s)
         patience = Patience(settings.first_token_timeout_s, settings.idle_timeout_s, settings.max_answer_bytes)
@@ -100,7 +103,7 @@ class RelayContext:
         self.sync = Sync(house, self._tasks)
         self.channels = ChannelService(house, self.sync)
         self.model_configs = ModelConfigService(house, self.sync)
-        self.rules = RuleService(db, self.sync)
+        self.rules = RuleService(db, self.sync, self.board)
         self.imports = ChannelImports(house, self.channels, self.sync)
 
     def asgi(self, identify: Identify, limits_of: LimitsOf | None = None) -> RelayApp:
@@ -131,6 +134,7 @@ class RelayContext:
 
     async def start(self) -> None:
         """Read the channels and follow every change (a server's start)."""
+        await self.limits.start()
         await self.sync.start()
         if self._settings.channels_file:
             file = ChannelsFile(Path(self._settings.channels_file), self.imports)
@@ -162,5 +166,6 @@ class RelayContext:
         if self.board in figures.channels.boards:
             figures.channels.boards.remove(self.board)
         await self._tasks.cancel()
+        await self.limits.close()
         await self._upstreams.close()
         await self._media.close()

@@ -7,7 +7,7 @@ from tidemill.kernel import clock
 from tidemill.relay.channel_state import Block, ChannelState
 from tidemill.relay.contracts import Candidate, Forecast, Question, Strategy
 from tidemill.relay.limits.contracts import Refusal
-from tidemill.relay.limits.memory import MemoryLimits
+from tidemill.relay.limits.engines import Limits
 from tidemill.relay.plan import States, Wish, obstacle
 from tidemill.relay.providers import Scene
 from tidemill.relay.snapshot import Channel, Snapshot
@@ -34,7 +34,7 @@ _NEVER = 1_000_000.0
 
 
 def forecast(
-    snapshot: Snapshot, states: States, limits: MemoryLimits, question: Question, user_id: int, group: str
+    snapshot: Snapshot, states: States, limits: Limits, question: Question, user_id: int, group: str
 ) -> Forecast:
     """Answer ``question`` for ``user_id`` of ``group`` as things stand."""
     rules = snapshot.rules
@@ -77,9 +77,7 @@ def forecast(
     )
 
 
-def _in_tiers(
-    snapshot: Snapshot, states: States, limits: MemoryLimits, wish: Wish, strategy: Strategy
-) -> list[Candidate]:
+def _in_tiers(snapshot: Snapshot, states: States, limits: Limits, wish: Wish, strategy: Strategy) -> list[Candidate]:
     now = clock.monotonic()
     found: list[Candidate] = []
     rank = 0

@@ -1,7 +1,8 @@
 """Let calls in: hold callers, models and channels to their limits, and keep who must wait in a fair, bounded queue.
 
-Everything is in memory and nothing awaits but the wait itself, so one check over all limits is atomic. A refused call
-leaves no trace in any counter. Those who wait are served caller by caller in turn, each caller's own in order.
+In one process nothing awaits but the wait itself, so one check over all limits is atomic; over many, limits that all
+of them share have the last word. A refused call leaves no trace in any counter. Those who wait are served caller by
+caller in turn, each caller's own in order.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ from tidemill.relay.contracts import Forecast, Question, ServiceView
 from tidemill.relay.errors import ModelNotFound, NoChannelAvailable, RateLimited, RelayError, SceneNotServed
 from tidemill.relay.forecast import forecast
 from tidemill.relay.grants import Grant
-from tidemill.relay.limits.contracts import Claim, Refusal
+from tidemill.relay.limits.contracts import Bound, Claim, Refusal
+from tidemill.relay.limits.engines import Limits
 from tidemill.relay.limits.memory import MemoryLimits
 from tidemill.relay.plan import Seat, Tiers, Wish, candidates, standstill
 from tidemill.relay.providers import Scene
@@ -45,15 +47,15 @@ class _Blocked(Struct, frozen=True):
 class Switchboard:
     """The channels of this process and who may use them now."""
 
-    def __init__(
-        self, make_breaker: Callable[[], Breaker], *, max_waiting: int, limits: MemoryLimits | None = None
-    ) -> None:
+    def __init__(self, make_breaker: Callable[[], Breaker], *, max_waiting: int, limits: Limits | None = None) -> None:
         self._make_breaker = make_breaker
         self._max_waiting = max_waiting
         self._rooms: dict[Seat, Room] = {}
         self._waiting = 0
         self._turns: dict[tuple[str, int], Turns] = {}
-        self.limits = MemoryLimits() if limits is None else limits
+        self.limits: Limits = MemoryLimits() if limits is None else limits
+        # Limits of this process alone are claimed together with the channel, without a wait.
+        self._at_once = self.limits if isinstance(self.limits, MemoryLimits) else None
         self.listeners: list[Callable[[Shift], None]] = []
         self.snapshot: Snapshot = EMPTY
         self.states: dict[int, ChannelState] = {}
@@ -102,22 +104,45 @@ class Switchboard:
         return forecast(self.snapshot, self.states, self.limits, question, user_id, group)
 
     async def acquire(self, wish: Wish) -> Grant:
-        """Enter a channel; the caller must ``release`` it, and ``end`` the call after its last try.
-
-        A further try of a call that was let in brings no ``bounds``: they are held already.
+        """Enter a channel; the caller must ``release`` it.
 
         Raises ModelNotFound, NoChannelAvailable when all are failing, RateLimited when a limit of the caller's is
         reached or none has room within ``wait_s``.
         """
+        if self._at_once is not None:
+            return await self._acquire(wish, wish.wait_s)
+        until = clock.monotonic() + wish.wait_s
+        while True:
+            grant = await self._acquire(wish, until - clock.monotonic())
+            if await self._is_confirmed(grant):
+                return grant
+
+    async def _acquire(self, wish: Wish, wait_s: float) -> Grant:
+        """Enter a channel as far as this process knows."""
         now = clock.monotonic()
-        seat = wish.seat
-        if seat not in self._rooms:  # nobody is before us
+        if wish.seat not in self._rooms:  # nobody is before us
             outcome = self._try(wish, now)
             if isinstance(outcome, Grant):
                 return outcome
         else:
             outcome = self._blocked(wish, self._candidates(wish), now)
-        return await self._wait(wish, seat, outcome)
+        return await self._wait(wish, wait_s, outcome)
+
+    async def _is_confirmed(self, grant: Grant) -> bool:
+        """Ask the limits that hold for all processes; a call that they refuse has left the channel again."""
+        bounds = _bounds(grant.wish, grant.state)
+        if not bounds:
+            return True
+        try:
+            outcome = await self.limits.reserve(bounds, grant.wish.tokens)
+        except BaseException:
+            self._back_out(grant)
+            raise
+        if isinstance(outcome, Refusal):
+            self._back_out(grant)  # the limits remember the refusal for a moment: the next try looks elsewhere or waits
+            return False
+        grant.claim = outcome
+        return True
 
     # ---- one try -----------------------------------------------------------------------------------------------
 
@@ -157,17 +182,12 @@ class Switchboard:
         if key is None:
             return None
         claim: Claim | Refusal | None = None
-        call: Claim | Refusal | None = None
-        if not state.bound.is_open:
-            claim = self.limits.claim((state.bound,), wish.tokens, now)
+        if self._at_once is not None and (bounds := _bounds(wish, state)):
+            claim = self._at_once.claim(bounds, wish.tokens, now)
             if isinstance(claim, Refusal):  # calls of the service that stood here before are still under way
                 return None
-        if wish.bounds:
-            call = self.limits.claim(wish.bounds, wish.tokens, now)
-            if isinstance(call, Refusal):
-                raise RuntimeError("a limit changed between its check and its claim, with nothing awaited between")
         state.enter(wish.model, key)
-        return Grant(state, key, wish.model, wish.caller, claim, call)
+        return Grant(state, key, wish, claim)
 
     def _blocked(self, wish: Wish, tiers: Tiers, now: float) -> _Blocked:
         """Say what a call would meet that finds others waiting."""
@@ -216,9 +236,10 @@ class Switchboard:
 
     # ---- waiting -----------------------------------------------------------------------------------------------
 
-    async def _wait(self, wish: Wish, seat: Seat, blocked: _Blocked) -> Grant:
-        if not blocked.may_wait or wish.wait_s <= 0 or (blocked.wait_s is not None and blocked.wait_s > wish.wait_s):
+    async def _wait(self, wish: Wish, wait_s: float, blocked: _Blocked) -> Grant:
+        if not blocked.may_wait or wait_s <= 0 or (blocked.wait_s is not None and blocked.wait_s > wait_s):
             raise blocked.error
+        seat = wish.seat
         if self._waiting >= self._max_waiting:
             raise RateLimited(limit="gateway.max_waiting", retry_after_s=1.0)
         waiter = Waiter(wish, asyncio.get_running_loop().create_future())
@@ -226,7 +247,7 @@ class Switchboard:
         self._waiting += 1
         self._serve(seat)
         try:
-            async with asyncio.timeout(wish.wait_s):
+            async with asyncio.timeout(wait_s):
                 return await waiter.granted
         except TimeoutError:
             if waiter.granted.done() and not waiter.granted.cancelled():
@@ -255,37 +276,27 @@ class Switchboard:
             room.stop_timer()
             self._rooms.pop(seat, None)
 
-    def release(self, grant: Grant, ending: Ending, tokens: int | None = None) -> None:
-        """Leave a channel and let the next one in. ``tokens``: what this try really used, where that is known."""
-        self._uncount(grant.claim, tokens)
-        grant.state.leave(grant.model, grant.key, ending, clock.monotonic())
+    def release(self, grant: Grant, ending: Ending, tokens: int | None = None, *, is_taken_back: bool = False) -> None:
+        """Leave a channel and let the next one in. ``tokens``: what the call really used, where that is known.
+
+        ``is_taken_back``: another try follows, or there was none; the call counts for no limit, for it counts once.
+        """
+        claim = grant.claim
+        if claim is not None:
+            if tokens is not None and not is_taken_back:
+                self.limits.correct(claim, tokens)
+            self.limits.release(claim, refused=is_taken_back)
+        wish = grant.wish
+        grant.state.leave(wish.model, grant.key, ending, clock.monotonic())
         if self._rooms:
             models = grant.state.channel.models
-            for seat in list(self._rooms):
-                if seat[0] in models:
-                    self._serve(seat)
-
-    def end(self, grant: Grant, tokens: int | None = None) -> None:
-        """End a call whose first try held ``grant``, and let in who waits for one call less of its caller or model."""
-        self._uncount(grant.call, tokens)
-        if self._rooms and grant.call is not None:
             for seat, room in list(self._rooms.items()):
-                if seat[0] == grant.model or grant.caller in room:
+                if seat[0] in models or wish.caller in room:
                     self._serve(seat)
-
-    def _uncount(self, claim: Claim | None, tokens: int | None) -> None:
-        if claim is not None:
-            if tokens is not None:
-                self.limits.correct(claim, tokens)
-            self.limits.release(claim)
 
     def _back_out(self, grant: Grant) -> None:
-        """Leave a channel that was not called after all; no limit remembers it."""
-        for claim in (grant.claim, grant.call):
-            if claim is not None:
-                self.limits.release(claim, refused=True)
-        self.release(grant, UNTOLD)
-        self.end(grant)
+        """Leave a channel that was not called after all."""
+        self.release(grant, UNTOLD, is_taken_back=True)
 
     def _serve(self, seat: Seat) -> None:
         """Grant channels to those who wait, one caller after the other, until nobody's wish can be met."""
@@ -324,6 +335,10 @@ class Switchboard:
             waiter.granted.set_exception(outcome.error)
             return True
         return outcome.wait_s
+
+
+def _bounds(wish: Wish, state: ChannelState) -> tuple[Bound, ...]:
+    return wish.bounds if state.bound.is_open else (*wish.bounds, state.bound)
 
 
 _UNITS = {"rpm": "calls a minute", "tpm": "tokens a minute", "concurrent": "calls at once"}

@@ -98,20 +98,16 @@ class Pipeline:
     async def _try_channels(self, ask: Ask, sink: Sink, record: Record, watched: Watched) -> None:
         board, wish = self._ground.board, self._wish(ask)
         tried: set[int] = set()
-        grant = first = await board.acquire(wish)
-        again = msgspec.structs.replace(wish, bounds=()) if wish.bounds else wish
-        try:
-            while True:
-                failure = await self._through(grant, ask, sink, record, watched)
-                if failure is None:
-                    return
-                if record.tries > ask.retries or not is_safe_to_retry(failure):
-                    raise failure
-                if not (is_of_the_key(failure) and grant.state.usable_key(ask.model, clock.monotonic())):
-                    tried.add(grant.channel.id)
-                grant = await self._enter_another(again, tried, failure, record.tries)
-        finally:
-            board.end(first, record.tokens().total if wish.tokens else None)
+        grant = await board.acquire(wish)
+        while True:
+            failure = await self._through(grant, ask, sink, record, watched)
+            if failure is None:
+                return
+            if not _goes_on(failure, ask, record):
+                raise failure
+            if not (is_of_the_key(failure) and grant.state.usable_key(ask.model, clock.monotonic())):
+                tried.add(grant.channel.id)
+            grant = await self._enter_another(wish, tried, failure, record.tries)
 
     def _wish(self, ask: Ask) -> Wish:
         caller, rules = ask.caller, self._ground.board.snapshot.rules
@@ -178,8 +174,11 @@ class Pipeline:
             return error
         finally:
             watched.on_silence = None
-            is_counted = grant.claim is not None and grant.claim.tokens > 0
-            ground.board.release(grant, outcome, record.tokens().total if is_counted else None)
+            failed = outcome.failure if exchange.told is None else None
+            tokens = record.tokens().total if grant.wish.tokens else None
+            ground.board.release(
+                grant, outcome, tokens, is_taken_back=failed is not None and _goes_on(failed, ask, record)
+            )
         return None
 
     async def _through_local(self, state: ChannelState, exchange: Exchange, leases: LocalLeases) -> None:
@@ -193,6 +192,10 @@ class Pipeline:
             return
         # Before the first content this sends the status line and a comment; another channel may still take over.
         watched.on_silence = lambda: sink.interject(stream_headers(ask), heartbeat(ask))
+
+
+def _goes_on(failure: UpstreamFailed, ask: Ask, record: Record) -> bool:
+    return record.tries <= ask.retries and is_safe_to_retry(failure)
 
 
 def _outcome(told: UpstreamFailed | None, record: Record, began_ms: float) -> Ending:
