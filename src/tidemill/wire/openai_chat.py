@@ -42,10 +42,21 @@ class Usage(Struct, frozen=True):
     completion_tokens_details: _CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None  # DeepSeek
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is said of the parts: then the wholes are all there is."""
+        return (
+            self.prompt_tokens_details is None
+            and self.completion_tokens_details is None
+            and self.prompt_cache_hit_tokens is None
+        )
+
     def counts(self) -> TokenCounts:
         """Return the disjoint columns; parts larger than their whole are cut to it."""
         prompt = max(self.prompt_tokens or 0, 0)
         completion = max(self.completion_tokens or 0, 0)
+        if self.is_plain:
+            return TokenCounts(fresh=prompt, output=completion)
         details = self.prompt_tokens_details or _PromptDetails()
         cached = details.cached_tokens if details.cached_tokens is not None else self.prompt_cache_hit_tokens
         cache_read, left = _take(cached, prompt)
@@ -97,8 +108,8 @@ class Delta(Struct, frozen=True):
             _size(self.content)
             + _size(self.reasoning_content or self.reasoning)
             + _size(self.refusal)
-            + len(memoryview(self.tool_calls))
-            + len(memoryview(self.function_call))
+            + _length(self.tool_calls)
+            + _length(self.function_call)
         )
 
 
@@ -160,8 +171,8 @@ class Message(Struct, frozen=True):
             _size(self.text())
             + _size(self.reasoning_content or self.reasoning)
             + _size(self.refusal)
-            + len(memoryview(self.tool_calls))
-            + len(memoryview(self.function_call))
+            + _length(self.tool_calls)
+            + _length(self.function_call)
         )
 
 
@@ -212,9 +223,11 @@ def read_chunk(data: bytes) -> Chunk | None:
     Raises msgspec.DecodeError when it is not JSON at all.
     """
     try:
-        return _decoded(_chunks.decode, data)
+        return _chunks.decode(data)
     except msgspec.ValidationError:
         return None
+    except (UnicodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def read_answer(data: bytes) -> Answer | None:
@@ -297,9 +310,15 @@ def text_parts(items: Iterable[Any]) -> Iterable[str]:
 
 
 def _present(raw: Raw) -> bool:
+    if raw is _ABSENT:
+        return False
     view = memoryview(raw)
     size = len(view)
     return size > _LONGEST_NOTHING or (size > 0 and view.tobytes() not in _NOTHING)
+
+
+def _length(raw: Raw) -> int:
+    return 0 if raw is _ABSENT else len(memoryview(raw))
 
 
 def _size(text: str | None) -> int:

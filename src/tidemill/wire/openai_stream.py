@@ -72,7 +72,7 @@ class ChatStream:
                 return self.keeps_usage
         for choice in chunk.choices or ():
             delta = choice.delta
-            if delta is not None and delta.carries():
+            if delta is not None and (delta.content or delta.carries()):
                 self.has_content = True
                 self.text_bytes += delta.text_bytes()
             if choice.finish_reason is not None:

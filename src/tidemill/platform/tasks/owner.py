@@ -59,6 +59,15 @@ class TaskOwner:
         await self.drain(0)
 
 
+async def apart(name: str, work: Coroutine[Any, Any, T]) -> T:
+    """Do ``work`` in a task of its own and wait for it, as if it had been awaited here; cancelling goes through.
+
+    A task that wakes walks through all coroutines between its first and the one that waits. Work that wakes for every
+    event of a stream, deep inside a call, pays for that walk each time; in a task of its own it walks its own only.
+    """
+    return await asyncio.get_running_loop().create_task(work, name=name)
+
+
 async def steadily(name: str, work: Callable[[], Awaitable[object]], every_s: float) -> None:
     """Do ``work`` again and again with pauses of ``every_s`` between, whatever becomes of one round.
 

@@ -71,11 +71,9 @@ class AsgiSink:
         finally:
             self._busy = False
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> Awaitable[None]:
         """Send a part; the server makes this wait while the client is slow."""
-        self._busy = True
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        self._busy = False
+        return self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
         """Send the last part."""

@@ -3,14 +3,17 @@
 This is the path that most calls take; nothing here makes a canonical form.
 """
 
+import asyncio
+
 import msgspec
 
 from tidemill.kernel import clock
-from tidemill.relay.errors import UpstreamFailed
+from tidemill.platform.tasks import apart
+from tidemill.relay.errors import ClientTooSlow, UpstreamFailed
 from tidemill.relay.pipeline.exchange import EVENT_STREAM, MAX_HELD_BYTES, Exchange
 from tidemill.relay.pipeline.follow import Committed, last_event
 from tidemill.relay.rules import failure_of
-from tidemill.relay.upstreams.port import UpstreamAnswer
+from tidemill.relay.upstreams.port import UpstreamAnswer, UpstreamBrokenError
 from tidemill.wire.openai_chat import read_answer, read_usage
 from tidemill.wire.openai_errors import read_complaint, stream_event
 from tidemill.wire.openai_stream import ChatStream
@@ -51,7 +54,7 @@ class ChatExchange(Exchange):
         failure: UpstreamFailed | None = None
         committed = Committed()
         try:
-            await self._follow(answer, stream, first_due, committed)
+            await apart("stream", self._follow(answer, stream, first_due, committed))
         except UpstreamFailed as error:
             failure = error
         finally:
@@ -70,31 +73,43 @@ class ChatExchange(Exchange):
         await self._sink.end(stream_event(failure.answer_status, message, code=failure.code))
 
     async def _follow(self, answer: UpstreamAnswer, stream: ChatStream, first_due: float, committed: Committed) -> None:
-        """Hand events on until the stream ends, one way or the other."""
-        splitter = Splitter()
+        """Hand events on until the stream ends, one way or the other.
+
+        Nothing else of ours runs between two awaits, so each bound only has to be set before the await that it is for.
+        """
+        splitter, watched, sink = Splitter(), self._watched, self._sink
         held: list[bytes] = []
         idle_s = self._patience.idle_s
-        while not stream.done and stream.complaint is None:
-            due = min(self._due, clock.monotonic() + idle_s) if committed else first_due
-            data = await self._within(due, answer.next())
-            try:
-                events = splitter.feed(data) if data else last_event(splitter.rest())
-            except EventTooLargeError as error:
-                raise UpstreamFailed(str(error)) from None
-            out = [event for event in events if stream.take(event)]
-            if not committed:
-                held.extend(out)
-                if stream.has_content or sum(map(len, held)) > MAX_HELD_BYTES:
-                    committed.now = True
-                    self._record.first_token()
-                    await self._begin(EVENT_STREAM)
-                    out, held = held, []
-                else:
-                    out = []
-            if out:
-                await self._write(out[0] if len(out) == 1 else b"".join(out))
-            if not data:
-                return
+        try:
+            while not stream.done and stream.complaint is None:
+                watched.until(min(self._due, clock.monotonic() + idle_s) if committed.now else first_due)
+                data = await answer.next()
+                out = _passed(splitter, stream, data)
+                if not committed.now:
+                    held.extend(out)
+                    if not stream.has_content and sum(map(len, held)) <= MAX_HELD_BYTES:
+                        out = held[:0]
+                    else:
+                        committed.now = True
+                        self._record.first_token()
+                        watched.until(clock.monotonic() + idle_s, ClientTooSlow)
+                        await self._begin(EVENT_STREAM)
+                        out, held = held, []
+                if out:
+                    now = watched.quiet_since = clock.monotonic()
+                    watched.until(now + idle_s, ClientTooSlow)
+                    await sink.write(out[0] if len(out) == 1 else b"".join(out))
+                if not data:
+                    return
+        except asyncio.CancelledError:
+            expired = watched.expired()
+            if expired is None:
+                raise
+            raise expired from None
+        except UpstreamBrokenError as error:
+            raise UpstreamFailed(str(error), kind="transport") from error
+        finally:
+            watched.at_ease()
 
     def _note(self, stream: ChatStream) -> None:
         record = self._record
@@ -110,3 +125,12 @@ class ChatExchange(Exchange):
         if not stream.has_content:
             return UpstreamFailed("the stream ended without content")
         return UpstreamFailed("the stream was cut off", kind="transport")
+
+
+def _passed(splitter: Splitter, stream: ChatStream, data: bytes) -> list[bytes]:
+    """Return the events in ``data`` that go on; empty ``data``: what the upstream left without an end."""
+    try:
+        events = splitter.feed(data) if data else last_event(splitter.rest())
+    except EventTooLargeError as error:
+        raise UpstreamFailed(str(error)) from None
+    return [event for event in events if stream.take(event)]

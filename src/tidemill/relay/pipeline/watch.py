@@ -78,6 +78,8 @@ class Watched:
             # Only a call that outlives a tick pays for a task that listens for the client's leaving.
             start, self.on_hang_up_watch = self.on_hang_up_watch, None
             start()
+        if self._reason is ClientTooSlow:
+            return  # a client that does not read what it has needs nothing to keep it
         if self.on_silence is not None and now - self.quiet_since >= heartbeat_s:
             self.quiet_since = now
             self.on_silence()
