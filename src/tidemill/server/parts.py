@@ -27,7 +27,7 @@ from tidemill.identity.facade import AuthFailure, Identity, Neighbours, Refused
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import TidemillError, Unauthenticated
 from tidemill.localmodels.facade import LocalModels
-from tidemill.metering.facade import Balances, Meter, UsageService
+from tidemill.metering.facade import Balances, CallLog, ChannelUsage, Meter, UsageService
 from tidemill.operations.facade import (
     FORGET_ALERTS,
     Alerts,
@@ -174,6 +174,16 @@ class Parts:
         return UsageService(self.db)
 
     @cached_property
+    def calls(self) -> CallLog:
+        """The log of calls."""
+        return CallLog(self.db)
+
+    @cached_property
+    def channel_usage(self) -> ChannelUsage:
+        """What channels did."""
+        return ChannelUsage(self.db)
+
+    @cached_property
     def local_models(self) -> LocalModels:
         """The llama-server processes of this server."""
         if "api" in self.settings.server.roles:
@@ -191,6 +201,8 @@ class Parts:
             settings=self.settings.gateway,
             leases=self.local_models,
             local_slots=self.settings.local_models.slots,
+            cache_url=self.settings.cache.url,
+            cache=self.cache if self._cache_is_shared else None,
         )
 
     @cached_property
@@ -307,11 +319,14 @@ class Parts:
     @cached_property
     def checks(self) -> Checks:
         """What readiness looks at."""
-        shared = not self.settings.cache.url.startswith("memory://")
         return Checks(
             {"database": self.db.check, "objects": self.blobs.check},
-            reported={"cache": self._check_cache} if shared else {},
+            reported={"cache": self._check_cache} if self._cache_is_shared else {},
         )
+
+    @property
+    def _cache_is_shared(self) -> bool:
+        return not self.settings.cache.url.startswith("memory://")
 
     async def _check_cache(self) -> float:
         return await self.cache.check()
