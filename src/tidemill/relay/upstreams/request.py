@@ -8,10 +8,11 @@ import msgspec
 from msgspec import Raw
 
 from tidemill import __version__
-from tidemill.relay.pipeline.ask import Ask
+from tidemill.relay.pipeline.ask import Ask, Kind
 from tidemill.relay.providers import Provider
 from tidemill.relay.snapshot import Channel
 from tidemill.relay.upstreams.form import with_model
+from tidemill.relay.upstreams.laid_over import GEMINI_NAMES, with_fields, with_headers
 from tidemill.relay.upstreams.port import Errand
 from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.codecs import codec_of
@@ -35,13 +36,6 @@ _SUPERSEDED_BY = {"max_tokens": "max_completion_tokens"}
 # Names of defaults that a protocol has other words for.
 _RESPONSES_NAMES: Mapping[str, str] = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
 _SAME_NAMES: Mapping[str, str] = MappingProxyType({})
-_GEMINI_NAMES: Mapping[str, str] = {
-    "temperature": "temperature",
-    "top_p": "topP",
-    "top_k": "topK",
-    "max_tokens": "maxOutputTokens",
-    "seed": "seed",
-}
 _OPENAI = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES})
 _VERSION = "anthropic-version"
 # From this version on Anthropic refuses them.
@@ -55,6 +49,8 @@ _OWN: Mapping[str, frozenset[Dialect]] = {
 }
 # What a channel's defaults say to us rather than to the service.
 API_VERSION = "api_version"
+# The calls that a channel's overrides of fields are for.
+GENERATING: frozenset[Kind] = frozenset({"chat", "completion"})
 
 
 def prepare(ask: Ask, channel: Channel, root: str, key: str | None) -> Errand:
@@ -71,6 +67,8 @@ def prepare(ask: Ask, channel: Channel, root: str, key: str | None) -> Errand:
             body = _gemini_body(ask, channel, model)
         case _:
             body = _own_body(ask, channel, model)
+    if channel.param_overrides and ask.content_type is None and ask.kind in GENERATING:
+        body = with_fields(body, ask.dialect, channel.param_overrides)
     return Errand(channel.id, address(ask, channel, root, model), headers, body)
 
 
@@ -90,6 +88,8 @@ def headers_for(ask: Ask, channel: Channel, key: str | None) -> list[tuple[str, 
     if own:
         told = {name for name, _ in own}  # the client's version, not ours beside it
         headers = [pair for pair in headers if pair[0] not in told] + own
+    if channel.header_overrides:
+        return with_headers(headers, channel.header_overrides, preset.key_header)
     return headers
 
 
@@ -149,7 +149,7 @@ def _own_body(ask: Ask, channel: Channel, model: str) -> bytes:
 def _gemini_body(ask: Ask, channel: Channel, model: str) -> bytes:
     if ask.kind != "chat":
         return _gemini_models(ask, model)
-    known = {_GEMINI_NAMES[name]: value for name, value in channel.defaults.items() if name in _GEMINI_NAMES}
+    known = {GEMINI_NAMES[name]: value for name, value in channel.defaults.items() if name in GEMINI_NAMES}
     if not known:
         return ask.data
     try:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from tidemill.relay.errors import RequestUnreadable
 from tidemill.relay.pipeline.ask import Ask
 from tidemill.relay.snapshot import Channel
+from tidemill.relay.upstreams.laid_over import with_fields
 from tidemill.relay.upstreams.port import Errand
 from tidemill.relay.upstreams.request import API_VERSION, address, headers_for
 from tidemill.relay.upstreams.schemas import closed
@@ -50,6 +51,8 @@ def translate(ask: Ask, request: Request, channel: Channel, root: str, key: str 
     except WireError as error:
         raise RequestUnreadable.because(error.fault.message, error.fault.param or None) from None
     body = _with_fields(written.body, others) if others else written.body
+    if channel.param_overrides:
+        body = with_fields(body, preset.dialect, channel.param_overrides)
     if preset.deployments:
         to = address(msgspec.structs.replace(ask, endpoint=codec.path(model, stream=ask.stream)), channel, root, model)
     else:
