@@ -21,7 +21,7 @@ from tidemill.wire.canonical_events import (
 )
 from tidemill.wire.canonical_parts import Dialect, Text, ToolCall
 from tidemill.wire.canonical_usage import Usage
-from tidemill.wire.codec import Reply, reply_to
+from tidemill.wire.codec import Reply, Target, reply_to
 from tidemill.wire.codecs import codec_of
 
 CHAT = codec_of(Dialect.OPENAI_CHAT)
@@ -124,7 +124,9 @@ def test_only_a_completed_response_tells_when() -> None:
 
 def test_penalties_reach_a_provider_that_has_them() -> None:
     request = asked(frequency_penalty=0.5, presence_penalty=-0.5)
-    assert (request.sampling.frequency_penalty, request.sampling.presence_penalty) == (0.5, -0.5)
+    for codec in (CHAT, RESPONSES):
+        written = json.loads(codec.encode_request(request, Target(model="up")).body)
+        assert (written["frequency_penalty"], written["presence_penalty"]) == (0.5, -0.5)
 
 
 @pytest.mark.parametrize("usage", [None, Usage(fresh=5, text_out=2), Usage(fresh=5, cache_read=3, reasoning_out=2)])

@@ -17,7 +17,9 @@ Fields = dict[str, Any]
 
 _INCLUDE_SEALED = "reasoning.encrypted_content"
 _FAMILY = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES})
-_UNKNOWN_SAMPLING = ("seed", "frequency_penalty", "presence_penalty", "logit_bias")
+_UNKNOWN_SAMPLING = ("seed", "logit_bias")
+# Open Responses has them, OpenAI's own service does not.
+_OPEN_SAMPLING = ("frequency_penalty", "presence_penalty")
 _LEAST_TOKENS = 16  # OpenAI refuses to be bound to fewer
 
 
@@ -77,6 +79,11 @@ class _Writer:
                 self._fields[name] = value
             else:
                 self._dropped.append(name)
+        told = {name: value for name in _OPEN_SAMPLING if (value := getattr(sampling, name)) is not UNSET}
+        if self._own:
+            self._fields.update(told)
+        else:
+            self._dropped += told
         self._dropped += [name for name in _UNKNOWN_SAMPLING if getattr(sampling, name) is not UNSET]
         if sampling.top_k is not UNSET:
             if "top_k" in self._target.extensions:
