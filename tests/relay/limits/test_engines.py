@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures.valkey import ValkeyServer
 from tidemill.kernel import clock
 from tidemill.kernel.errors import BadInput
+from tidemill.platform.telemetry.metrics import registry
 from tidemill.relay.limits import Bound, Claim, Limits, MemoryLimits, Refusal, open_limits
 from tidemill.relay.limits.shared import SharedLimits
 
@@ -20,8 +21,10 @@ async def limits(request: pytest.FixtureRequest) -> AsyncIterator[Limits]:
         server: ValkeyServer = request.getfixturevalue("valkey")
         opened = SharedLimits(server.url, prefix=uuid4().hex, timeout_s=10)
     await opened.start()
+    before = registry.get_sample_value("tidemill_limits_shared_down_total")
     yield opened
     await opened.close()
+    assert registry.get_sample_value("tidemill_limits_shared_down_total") == before, "the server judged every call"
 
 
 async def let_in(limits: Limits, tokens: int, *bounds: Bound) -> Claim:

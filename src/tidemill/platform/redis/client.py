@@ -169,9 +169,11 @@ def _plainly() -> Generator[None]:
 
 def _translated(error: Exception) -> Away | Refused:
     from redis.exceptions import ConnectionError as Lost  # noqa: PLC0415 - loaded on first use
-    from redis.exceptions import ReadOnlyError  # noqa: PLC0415 - as above
+    from redis.exceptions import NoScriptError, ReadOnlyError  # noqa: PLC0415 - as above
     from redis.exceptions import TimeoutError as Late  # noqa: PLC0415 - as above
 
     # After a fail-over the old primary is read-only: for us that is as good as gone.
     gone = isinstance(error, (Lost, Late, ReadOnlyError, OSError))
+    if isinstance(error, NoScriptError):  # the package takes the code off that it knows
+        return Refused(f"NOSCRIPT {error}")
     return (Away if gone else Refused)(str(error) or type(error).__name__)

@@ -54,7 +54,7 @@ local function slide(w, t)
     redis.call('HDEL', t, unpack(gone, from, to))
   end
   redis.call('ZREMRANGEBYSCORE', w, '-inf', now - MINUTE)
-  redis.call('HINCRBY', t, 'sum', string.format('%.0f', -sum))
+  if sum > 0 then redis.call('HINCRBY', t, 'sum', -sum) end -- minus nothing would be '-0', which is no integer
 end
 
 local function tokens_fit(w, t, excess)
@@ -140,7 +140,7 @@ for place = 1, #KEYS, 3 do
     if what == 'undo' and was then
       redis.call('ZREM', w, id)
       redis.call('HDEL', t, id)
-      redis.call('HINCRBY', t, 'sum', -tonumber(was))
+      if tonumber(was) > 0 then redis.call('HINCRBY', t, 'sum', -tonumber(was)) end
     end
   end
 end
