@@ -11,7 +11,10 @@ from tests.relay.conftest import Start
 from tests.relay.rig import ADMIN, Rig, box, relay_rig
 from tests.relay.upstream import refuses
 from tidemill.audit.tables import audit_log
-from tidemill.kernel.actor import Actor
+from tidemill.identity.contracts import UserView
+from tidemill.identity.facade import UserAdministration
+from tidemill.kernel import clock
+from tidemill.kernel.actor import Actor, AdminScope, SystemScope
 from tidemill.metering.facade import Balances
 from tidemill.platform.db import Database
 from tidemill.platform.settings import Settings
@@ -28,6 +31,18 @@ ALICE = Actor(user_id=2, username="alice", is_admin=False, via="session")
 NARROW = Actor(
     user_id=2, username="alice", is_admin=False, via="key", scopes=frozenset({"relay"}), models=frozenset({"other"})
 )
+
+
+class Users(UserAdministration):
+    """Everybody is in the group `lab`."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def get(self, scope: AdminScope | SystemScope, user_id: int) -> UserView:
+        del scope
+        now = clock.now()
+        return UserView(user_id, f"u{user_id}", None, True, False, "lab", now, now, None)  # noqa: FBT003 - a row
 
 
 class Http:
@@ -56,6 +71,7 @@ async def http(database: Database) -> AsyncIterator[Http]:
             "model_configs": lambda: context.model_configs,
             "rules": lambda: context.rules,
             "imports": lambda: context.imports,
+            "user_administration": Users,
             "balances": Balances,
         }
         api = build_api(HANDLERS, given, Settings())

@@ -101,6 +101,28 @@ def test_export_and_import_go_round(shell: Shell, tmp_path: Path) -> None:
     assert views["two"]["keys"][0]["last4"] == "6789"
 
 
+def test_an_import_can_be_looked_at_first(shell: Shell, tmp_path: Path) -> None:
+    add(shell, "http://127.0.0.1:1")
+    file = tmp_path / "channels.yaml"
+    file.write_text("channels: [{name: one, rpm: 5}]", encoding="utf-8")
+    told = shell("import", str(file), "--dry-run")
+    assert told.stdout == "0 would be created, 1 would be changed\n  one: rpm: None -> 5\n"
+    assert json.loads(shell("list", "--json").stdout)[0]["rpm"] is None
+
+
+def test_who_would_serve_a_model(shell: Shell) -> None:
+    add(shell, "http://127.0.0.1:1")
+    model = next(iter(json.loads(shell("list", "--json").stdout)[0]["models"]))
+    told = shell("who", model)
+    assert told.exit_code == 0, told.output
+    assert "strategy: weighted" in told.stdout
+    assert "serves" in told.stdout
+    found = json.loads(shell("who", model, "--json").stdout)
+    assert [(one["channel"], one["rank"]) for one in found["candidates"]] == [("one", 1)]
+    nobody = shell("who", "unknown")
+    assert nobody.exit_code == 1
+
+
 @pytest.mark.parametrize(
     "text",
     ["- 1", "channels: [{name: a, colour: red}]", "channels: [{name: new}]", "channels: [", "channels: [{rpm: 1}]"],

@@ -10,18 +10,18 @@ from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.kernel.errors import BadInput
 from tidemill.platform.settings import Loaded, Settings
 from tidemill.relay.channels_yaml import dump, parse
-from tidemill.relay.contracts import ChannelChange, ChannelTest, ChannelView, ChannelWish
+from tidemill.relay.contracts import ChannelChange, ChannelTest, ChannelView, ChannelWish, Forecast, Question
 from tidemill.relay.contracts_admin import ImportReport
 from tidemill.server.wiring import open_runtime
 
 _SCOPE = SystemScope(SystemReason.COMMAND_LINE)
-# Usage of a test made on the command line belongs to no account.
+# Calls from the command line belong to no account.
 _NOBODY = 0
 
 
 @click.group("channels")
 def command() -> None:
-    """Add, list, test, import or export channels."""
+    """Add, list, test, import or export channels, or ask who would serve a model."""
 
 
 class _Models(click.ParamType[dict[str, str]]):
@@ -135,6 +135,34 @@ async def _test(settings: Settings, channel: str, model: str | None) -> ChannelT
             await runtime.meter.close()
 
 
+@command.command("who")
+@click.argument("model")
+@click.option("--group", default="default", show_default=True, help="Group of the caller.")
+@click.option("--region", default=None, help="Where the call shall stay.")
+@command_options
+def who(model: str, loaded: Loaded, *, group: str, region: str | None, as_json: bool) -> None:
+    """Tell which channels would serve MODEL, in which order, and why others would not.
+
+    It tells what the configuration says; the state of a running server (breakers, limits) is in its console.
+    """
+    found = run(_who(loaded.settings, Question(model=model, group=group, region=region)))
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"strategy: {found.strategy} (from {found.strategy_from})")
+    print_table(
+        ("RANK", "CHANNEL", "TIER", "VERDICT", "WHY"),
+        [(one.rank or "-", one.channel, one.tier or "-", one.verdict, one.why) for one in found.candidates],
+    )
+    if found.would_serve is None:
+        fail(f"No channel would serve {model}.")
+
+
+async def _who(settings: Settings, question: Question) -> Forecast:
+    async with open_runtime(settings) as runtime:
+        return runtime.relay_context.rules.forecast(question, _NOBODY, question.group or "default")
+
+
 @command.command("export")
 @click.option("--out", type=click.File("w", encoding="utf-8"), default="-", help="Where to write (standard output).")
 @command_options
@@ -171,7 +199,7 @@ def import_channels(file: Path, loaded: Loaded, *, dry_run: bool, as_json: bool)
         return
     would = "would be " if dry_run else ""
     click.echo(f"{len(report.created)} {would}created, {len(report.changed)} {would}changed")
-    for changed in report.differences:
+    for changed in report.differences if dry_run else ():
         for field in changed.fields:
             click.echo(f"  {changed.name}: {field.field}: {field.before!r} -> {field.after!r}")
 

@@ -7,13 +7,15 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.types import ControllerRouterHandler
 
+from tidemill.identity.facade import UserAdministration
 from tidemill.kernel.actor import Actor
 from tidemill.platform.web import RestList, administrator
-from tidemill.relay.contracts import RuleView, RuleWish
+from tidemill.relay.contracts import Forecast, Question, RuleView, RuleWish
 from tidemill.relay.contracts_admin import RuleChange
 from tidemill.relay.rules_service import RuleService
 
 Rules = NamedDependency[RuleService]
+Users = NamedDependency[UserAdministration]
 Caller = NamedDependency[Actor]
 
 _PATH = "/api/v1/admin/routes"
@@ -51,4 +53,17 @@ async def delete_rule(rule_id: FromPath[int], actor: Caller, rules: Rules) -> No
     await rules.delete(actor.admin_scope, rule_id, actor)
 
 
-HANDLERS: Sequence[ControllerRouterHandler] = (list_rules, create_rule, get_rule, patch_rule, delete_rule)
+@post(_PATH + "/dry-run", status_code=200, guards=[administrator], tags=["routes"], operation_id="dryRunRoute")
+async def dry_run(data: JSONBody[Question], actor: Caller, rules: Rules, user_administration: Users) -> Forecast:
+    """Tell who would serve a call now, in which order, and why the others would not; nothing is called or counted.
+
+    ``user_id`` without ``group``: that user's own group. Neither: whoever asks.
+    """
+    user_id, group = data.user_id or actor.user_id, data.group
+    if group is None:
+        asked = data.user_id is not None and data.user_id != actor.user_id
+        group = (await user_administration.get(actor.admin_scope, user_id)).group if asked else actor.group
+    return rules.forecast(data, user_id, group)
+
+
+HANDLERS: Sequence[ControllerRouterHandler] = (list_rules, create_rule, get_rule, patch_rule, delete_rule, dry_run)

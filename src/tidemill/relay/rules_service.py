@@ -1,7 +1,7 @@
 """Administration of routing rules. Every change is one transaction with its audit entry, and holds when it returns."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import UNSET
 
@@ -9,16 +9,20 @@ from tidemill.audit.facade import record
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import BadInput
-from tidemill.platform.db import Database, Reader, Row, Writer
+from tidemill.platform.db import Database, Reader, Writer
 from tidemill.relay import repository, repository_rules
 from tidemill.relay.channel_rows import check_numbers
-from tidemill.relay.contracts import RuleView, RuleWish
+from tidemill.relay.contracts import Forecast, Question, RuleView, RuleWish
 from tidemill.relay.contracts_admin import RuleChange
 from tidemill.relay.errors import RuleNotFound, RuleTaken
+from tidemill.relay.providers import Scene
 from tidemill.relay.repository import OwnerScope
+from tidemill.relay.rule_rows import rule_view
+from tidemill.relay.switchboard import Switchboard
 from tidemill.relay.sync import Sync
 
 _SAYS = ("strategy", "region", "rpm", "tpm", "max_concurrent")
+_SCENES: tuple[str, ...] = get_args(Scene)
 _MAX_SHORT = 50
 _MAX_NAME: Mapping[str, int] = {"group": _MAX_SHORT, "model": 500}
 _MAX_USER_ID = 2**31 - 1
@@ -27,9 +31,16 @@ _MAX_USER_ID = 2**31 - 1
 class RuleService:
     """Every method takes the scope first; ``actor`` is who the audit log names."""
 
-    def __init__(self, db: Database, sync: Sync) -> None:
+    def __init__(self, db: Database, sync: Sync, board: Switchboard) -> None:
         self._db = db
         self._sync = sync
+        self._board = board
+
+    def forecast(self, question: Question, user_id: int, group: str) -> Forecast:
+        """Tell who would serve a call of that user now, and why; raises BadInput for a scene that there is not."""
+        if question.scene not in _SCENES:
+            raise BadInput.of("scene", "must be one of " + ", ".join(_SCENES))
+        return self._board.forecast(question, user_id, group)
 
     async def all(self, scope: OwnerScope) -> list[RuleView]:
         """Return every rule by id."""
@@ -89,11 +100,6 @@ class RuleService:
     ) -> None:
         await record(w, actor=actor, action=action, object_type="route_rule", object_id=rule_id, details=details)
         w.changed(repository.TOPIC)
-
-
-def rule_view(row: Row) -> RuleView:
-    """Show a row."""
-    return RuleView(**{field: row[field] for field in RuleView.__struct_fields__})
 
 
 def _name(wish: RuleWish) -> str:

@@ -6,16 +6,15 @@ The whole snapshot is made anew on every change and swapped in one assignment; c
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.platform.db import Row
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
 from tidemill.relay import repository, repository_rules
 from tidemill.relay.channel_rows import channel_of
-from tidemill.relay.contracts import ModelView, RuleView
+from tidemill.relay.contracts import ModelView
 from tidemill.relay.house import House
+from tidemill.relay.rule_rows import rule_view
 from tidemill.relay.rulebook import rulebook
 from tidemill.relay.snapshot import Channel, Resting, build, local_channel
 
@@ -70,7 +69,7 @@ class Sync:
                 if row["status"] != "enabled"
             ]
             facts = [_facts(row) for row in configs if row["is_active"]]
-            book = rulebook(msgspec.convert(dict(row), RuleView) for row in rules)
+            book = rulebook(rule_view(row) for row in rules)
             for pool in self._house.board.swap(build(channels, facts, book, resting)):
                 await self._house.upstreams.forget(pool)
 
