@@ -43,7 +43,7 @@ async def test_a_rule_changes_how_channels_are_chosen_while_calls_go_on(rig: Rig
     assert foretold(rig).strategy == "lowest_price", "a model's rule is narrower than a user's"
 
 
-async def test_a_conversation_stays_where_its_prompt_is_cached(rig: Rig, services: Start, strategy: Strategy) -> None:
+async def test_a_conversation_stays_where_its_prompt_is_cached(rig: Rig, services: Start) -> None:
     for number in range(3):
         await rig.channel(await services(), f"c{number}")
     await rule(rig, kind="global", strategy="consistent_hash")
@@ -155,8 +155,7 @@ async def test_the_dry_run_says_why_nobody_else_would_serve_and_counts_nothing(r
     await rig.context.channels.set_status(ADMIN, resting.id, "draining", None)
     for _ in range(2):
         assert await call(rig) == 200
-    for _ in range(20):
-        told = foretold(rig)
+    told = [foretold(rig) for _ in range(20)][-1]
     assert told.would_serve == next(one.channel_id for one in told.candidates if one.channel == "dead")
     assert {one.channel: (one.verdict, one.rank) for one in told.candidates} == {
         "dead": ("serves", 1),
