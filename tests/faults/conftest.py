@@ -8,7 +8,11 @@ import pytest
 from tests.faults.relay_rig import Home, Relay, settle_in
 from tests.fixtures.processes import ServerFactory
 
-SETTINGS = {"TIDEMILL_GATEWAY__HEARTBEAT_S": "0.5", "TIDEMILL_GATEWAY__RELAY_WAIT_S": "5"}
+SETTINGS = {
+    "TIDEMILL_GATEWAY__HEARTBEAT_S": "0.5",
+    "TIDEMILL_GATEWAY__RELAY_WAIT_S": "5",
+    "TIDEMILL_GATEWAY__JOURNAL_FLUSH_S": "0.05",
+}
 
 
 @pytest.fixture(scope="session")
