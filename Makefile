@@ -162,6 +162,14 @@ soak: setup $(VENV)/.installed-dev test-system ## the fault tests at length: JOB
 bench: setup $(VENV)/.installed-dev ## measurements, each as a ratio to a baseline of the same run
 	@$(BIN)/python -m bench.run $(BENCH_ARGS)
 
+.PHONY: bench-peers
+bench-peers: setup $(VENV)/.installed-dev ## the same beside LiteLLM's proxy, installed from PyPI into bench/.cache
+	@$(BIN)/python -m bench.peers $(BENCH_ARGS)
+
+.PHONY: bench-memory
+bench-memory: setup $(VENV)/.installed-dev ## whether memory stays flat under traffic: TIDEMILL_BENCH_MINUTES (10)
+	@$(BIN)/python -m bench.run memory $(BENCH_ARGS)
+
 # ---- make things --------------------------------------------------------------------------------------------------
 
 .PHONY: openapi

@@ -31,7 +31,7 @@ EVENT, LAST = _piece(CHUNK), _piece(LAST_CHUNK) + _piece(b"data: [DONE]\n\n") + 
 
 
 class Service(asyncio.Protocol):
-    """Answers each request on its connection; bodies must come with ``content-length``."""
+    """Answers each request on its connection."""
 
     def __init__(self, chunks: int, interval_s: float) -> None:
         self._chunks = chunks
@@ -47,13 +47,17 @@ class Service(asyncio.Protocol):
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end].lower()
-            start = head.index(b"content-length:") + 15
-            length = int(head[start:].split(b"\r\n", 1)[0])
-            if len(self._buffer) < end + 4 + length:
+            at = head.find(b"content-length:")
+            if at >= 0:
+                start, length, rest = end + 4, int(head[at + 15 :].split(b"\r\n", 1)[0]), 0
+            else:  # in chunks, as some peers send it; looked through as it is
+                stop = self._buffer.find(b"\r\n0\r\n\r\n", end)
+                start, length, rest = end + 4, (stop if stop >= 0 else len(self._buffer)) - end - 4, 7
+            if len(self._buffer) < start + length + rest:
                 return
-            body = self._buffer[end + 4 : end + 4 + length]
-            self._buffer = self._buffer[end + 4 + length :]
-            if b'"stream":true' in body:
+            body = self._buffer[start : start + length]
+            self._buffer = self._buffer[start + length + rest :]
+            if b'"stream":true' in body or b'"stream": true' in body:
                 self._transport.write(HEAD)
                 self._tick(self._chunks)
             else:
