@@ -147,6 +147,21 @@ part_channels() {
   get 200 "/api/v1/admin/channels/$id"
   send 200 PATCH "/api/v1/admin/channels/$id" '{"weight":2}'
   for act in test drain disable enable; do send 200 POST "/api/v1/admin/channels/$id/$act"; done
+  local key
+  key=$(field 'd["keys"][0]["id"]')
+  for act in disable enable; do send 200 POST "/api/v1/admin/channels/$id/keys/$key/$act"; done
+  get 200 "/api/v1/admin/channels/stats?series=true"
+  get 200 "/api/v1/admin/channels/$id/stats"
+  get 200 /api/v1/admin/channels/export
+  call 200 POST "/api/v1/admin/channels/import?dry_run=true" --data-binary "@$WORK/body"
+  send 200 POST /api/v1/admin/routes/dry-run "{\"model\":\"smoke-extra-$RUN\"}"
+  local rule
+  send 201 POST /api/v1/admin/routes "{\"kind\":\"model\",\"name\":\"smoke-extra-$RUN\",\"strategy\":\"least_errors\"}"
+  rule=$(field 'd["id"]')
+  get 200 /api/v1/admin/routes
+  get 200 "/api/v1/admin/routes/$rule"
+  send 200 PATCH "/api/v1/admin/routes/$rule" '{"rpm":600}'
+  send 204 DELETE "/api/v1/admin/routes/$rule"
   send 204 DELETE "/api/v1/admin/channels/$id"
   send 200 POST /api/admin/models "{\"name\":\"smoke-config-$RUN\",\"api_url\":\"${SIMULATOR_URL:-http://127.0.0.1:9}/v1\",\"model_path\":\"any\"}"
   id=$(field 'd["data"]["id"]')
@@ -167,6 +182,10 @@ part_gateway() {
   send 200 POST /api/model-call "{$ask}"
   send 404 POST /v1/chat/completions '{"model":"no-such-model","messages":[{"role":"user","content":"x"}]}'
   get 200 /api/v1/usage
+  sleep 1 # usage arrives half a second late
+  get 200 "/api/v1/calls?page_size=2"
+  get 200 "/api/v1/calls/$(field 'd["items"][0]["id"]')"
+  get 200 "/api/v1/calls/export?status=failed"
 }
 part_models() {
   sign_in

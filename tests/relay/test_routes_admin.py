@@ -75,3 +75,37 @@ async def test_rules_are_for_administrators(http: Http) -> None:
     http.actor = ALICE
     assert (await http("GET", ROUTES)).status_code == 403
     assert (await http("POST", ROUTES, {"kind": "global", "rpm": 5})).status_code == 403
+
+
+async def test_a_dry_run_tells_who_would_serve_and_why_not_the_others(http: Http) -> None:
+    rig = http.rig
+    everybodys = await rig.channel("http://127.0.0.1:9", "everybody's")
+    labs = await rig.channel("http://127.0.0.1:9", "the lab's", groups=["lab"], priority=5)
+    await rig.channel("http://127.0.0.1:9", "off", status="disabled")
+    rule = (await http("POST", ROUTES, {"kind": "model", "name": "m", "strategy": "lowest_latency"})).json()
+
+    async def ask(**question: Any) -> dict[str, Any]:
+        answer = await http("POST", ROUTES + "/dry-run", {"model": "m", **question})
+        assert answer.status_code == 200
+        return answer.json()
+
+    mine = await ask()
+    assert (mine["would_serve"], mine["strategy"], mine["strategy_from"]) == (everybodys.id, "lowest_latency", "model:m")
+    verdicts = {one["channel"]: one["verdict"] for one in mine["candidates"]}
+    assert verdicts == {"everybody's": "serves", "the lab's": "group", "off": "resting"}
+    assert all(one["why"] for one in mine["candidates"])
+    assert (await ask(user_id=7))["would_serve"] == labs.id  # user 7 is in the lab
+    assert (await ask(user_id=7, group="default"))["would_serve"] == everybodys.id
+    assert (await ask(group="lab", exclude=[labs.id]))["would_serve"] == everybodys.id
+    assert (await ask(model="unknown"))["candidates"] == []
+    # A rule holds as soon as it is made, and no longer than it stands.
+    await http("DELETE", f"{ROUTES}/{rule['id']}")
+    assert (await ask())["strategy"] == "weighted"
+    assert rig.ledger.events == []
+
+
+async def test_a_question_about_no_kind_of_call_is_refused(http: Http) -> None:
+    answer = await http("POST", ROUTES + "/dry-run", {"model": "m", "scene": "dance"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "scene")
+    http.actor = ALICE
+    assert (await http("POST", ROUTES + "/dry-run", {"model": "m"})).status_code == 403

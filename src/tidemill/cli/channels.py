@@ -7,10 +7,8 @@ import click
 
 from tidemill.cli.output import command_options, fail, print_json, print_table, run
 from tidemill.kernel.actor import SystemReason, SystemScope
-from tidemill.kernel.errors import BadInput
 from tidemill.platform.settings import Loaded, Settings
-from tidemill.relay.channels_yaml import dump, parse
-from tidemill.relay.contracts import ChannelChange, ChannelTest, ChannelView, ChannelWish, Forecast, Question
+from tidemill.relay.contracts import ChannelTest, ChannelView, ChannelWish, Forecast, Question
 from tidemill.relay.contracts_admin import ImportReport
 from tidemill.server.wiring import open_runtime
 
@@ -168,16 +166,20 @@ async def _who(settings: Settings, question: Question) -> Forecast:
 @command_options
 def export(out: TextIO, loaded: Loaded, *, as_json: bool) -> None:
     """Write every channel as YAML, without keys; what model configurations make is not part of it."""
-    entries = run(_export(loaded.settings))
     if as_json:
-        print_json({"channels": entries})
+        print_json({"channels": run(_export(loaded.settings))})
     else:
-        out.write(dump(entries))
+        out.write(run(_export_yaml(loaded.settings)))
 
 
 async def _export(settings: Settings) -> list[dict[str, Any]]:
     async with open_runtime(settings) as runtime:
         return await runtime.relay_context.imports.export(_SCOPE)
+
+
+async def _export_yaml(settings: Settings) -> str:
+    async with open_runtime(settings) as runtime:
+        return await runtime.relay_context.imports.export_yaml(_SCOPE)
 
 
 @command.command("import")
@@ -189,11 +191,7 @@ def import_channels(file: Path, loaded: Loaded, *, dry_run: bool, as_json: bool)
 
     What an entry leaves out stays; `keys: [...]` in an entry replaces that channel's keys.
     """
-    try:
-        wishes = parse(file.read_bytes())
-    except BadInput as error:
-        fail(f"{file}: {error.detail}")
-    report = run(_import(loaded.settings, wishes, dry_run=dry_run))
+    report = run(_import(loaded.settings, file.read_bytes(), dry_run=dry_run))
     if as_json:
         print_json(report)
         return
@@ -204,6 +202,6 @@ def import_channels(file: Path, loaded: Loaded, *, dry_run: bool, as_json: bool)
             click.echo(f"  {changed.name}: {field.field}: {field.before!r} -> {field.after!r}")
 
 
-async def _import(settings: Settings, wishes: list[ChannelChange], *, dry_run: bool) -> ImportReport:
+async def _import(settings: Settings, content: bytes, *, dry_run: bool) -> ImportReport:
     async with open_runtime(settings) as runtime:
-        return await runtime.relay_context.imports.run(_SCOPE, wishes, None, dry_run=dry_run)
+        return await runtime.relay_context.imports.take(_SCOPE, content, None, dry_run=dry_run)

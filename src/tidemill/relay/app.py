@@ -28,7 +28,7 @@ from tidemill.relay.pipeline.exchange import Patience
 from tidemill.relay.pipeline.run import Ground, Pipeline
 from tidemill.relay.pipeline.watch import TICK_S, Watch
 from tidemill.relay.ports import CallerLimits, Identify, LimitsOf, LocalLeases, Meter
-from tidemill.relay.rules_service import RuleService
+from tidemill.relay.rule_service import RuleService
 from tidemill.relay.service import ChannelService
 from tidemill.relay.switchboard import Switchboard
 from tidemill.relay.sync import Sync

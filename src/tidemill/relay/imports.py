@@ -10,6 +10,7 @@ from tidemill.kernel.errors import BadInput
 from tidemill.platform.db import Reader, Row
 from tidemill.relay import repository
 from tidemill.relay.channel_rows import FILE_TAG, checked_columns, checked_keys, given
+from tidemill.relay.channels_yaml import dump, parse
 from tidemill.relay.contracts import ChannelChange, ChannelWish
 from tidemill.relay.contracts_admin import ChannelDifferences, Difference, ImportReport
 from tidemill.relay.house import House
@@ -47,6 +48,16 @@ class ChannelImports:
         async with self._house.db.read() as r:
             rows = await repository.all_channels(r, scope)
         return [_entry(row) for row in rows if row["config_id"] is None]
+
+    async def export_yaml(self, scope: OwnerScope) -> str:
+        """Return the same as the text of a file."""
+        return dump(await self.export(scope))
+
+    async def take(
+        self, scope: OwnerScope, content: bytes, actor: Actor | None, *, dry_run: bool = False
+    ) -> ImportReport:
+        """Do with a file's content (YAML or JSON) as ``run`` does; raises BadInput also for one that cannot be read."""
+        return await self.run(scope, parse(content), actor, dry_run=dry_run)
 
     async def run(
         self,

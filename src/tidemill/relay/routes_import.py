@@ -11,7 +11,6 @@ from litestar.types import ControllerRouterHandler
 
 from tidemill.kernel.actor import Actor
 from tidemill.platform.web import administrator
-from tidemill.relay.channels_yaml import dump, parse
 from tidemill.relay.contracts_admin import ImportReport
 from tidemill.relay.imports import ChannelImports
 
@@ -32,11 +31,11 @@ _PATH = "/api/v1/admin/channels"
 )
 async def export_channels(actor: Caller, imports: Imports, format: Format = "yaml") -> Response[bytes]:  # noqa: A002 - the name in the query
     """Every channel as YAML or JSON, without keys; what model configurations and local models make is left out."""
-    entries = await imports.export(actor.admin_scope)
     if format == "json":
-        content, media_type = msgspec.json.encode({"channels": entries}), "application/json"
+        tree = {"channels": await imports.export(actor.admin_scope)}
+        content, media_type = msgspec.json.encode(tree), "application/json"
     else:
-        content, media_type = dump(entries).encode(), "text/yaml"
+        content, media_type = (await imports.export_yaml(actor.admin_scope)).encode(), "text/yaml"
     disposition = {"content-disposition": f'attachment; filename="channels.{format}"'}
     return Response(content, media_type=media_type, headers=disposition)
 
@@ -53,8 +52,7 @@ async def import_channels(
     What an entry leaves out stays; ``keys`` in an entry replaces that channel's keys. The answer names each changed
     channel's fields, before and after.
     """
-    wishes = parse(await request.body())
-    return await imports.run(actor.admin_scope, wishes, actor, dry_run=dry_run)
+    return await imports.take(actor.admin_scope, await request.body(), actor, dry_run=dry_run)
 
 
 HANDLERS: Sequence[ControllerRouterHandler] = (export_channels, import_channels)

@@ -12,7 +12,7 @@ from tidemill.kernel.actor import Actor
 from tidemill.platform.web import RestList, administrator
 from tidemill.relay.contracts import Forecast, Question, RuleView, RuleWish
 from tidemill.relay.contracts_admin import RuleChange
-from tidemill.relay.rules_service import RuleService
+from tidemill.relay.rule_service import RuleService
 
 Rules = NamedDependency[RuleService]
 Users = NamedDependency[UserAdministration]
