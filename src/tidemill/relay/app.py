@@ -88,7 +88,7 @@ class RelayContext:
             Ground(self.board, self._upstreams, meter, self.watch, patience, leases, self._media, caching)
         )
         self.relay = Relay(self.pipeline, self.board, self._tasks, max_wait_s=settings.max_wait_s)
-        house = House(
+        self.house = house = House(
             db=db,
             vault=Vault(secrets),
             board=self.board,

@@ -1,6 +1,6 @@
 """Keys of services: sealed into the database, opened only into the relay's memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidemill.kernel import clock
@@ -39,7 +39,7 @@ class Vault:
             )
         return rows
 
-    def open_keys(self, rows: Sequence[Row]) -> list[ChannelKey] | None:
+    def open_keys(self, rows: Sequence[Mapping[str, Any]]) -> list[ChannelKey] | None:
         """Return the active keys of a channel; None, with a line in the log, when one cannot be opened."""
         try:
             return [
@@ -57,6 +57,11 @@ class Vault:
             return [self._box.open(row["sealed"], bound_to=f"channel_key:{row['id']}") for row in rows]
         except SealBroken:
             return None
+
+    def open_key(self, row: Row) -> ChannelKey | None:
+        """Return one key, active or not; None, with a line in the log, when it cannot be opened."""
+        opened = self.open_keys([{**row, "status": "active"}])
+        return None if opened is None else opened[0]
 
     def seal_config(self, config_id: int, key: str) -> str:
         """Return the text that keeps a model configuration's key."""

@@ -2,7 +2,7 @@
 
 from sqlalchemy.exc import IntegrityError
 
-from tidemill.platform.db.columns import JsonText, UtcTime, db_now, insert_or_nothing, metadata, upsert
+from tidemill.platform.db.columns import JsonText, UtcTime, db_now, epoch_s, insert_or_nothing, metadata, upsert
 from tidemill.platform.db.engines import open_database
 from tidemill.platform.db.port import Database, Reader, Row, Writer
 
@@ -15,6 +15,7 @@ __all__ = [
     "UtcTime",
     "Writer",
     "db_now",
+    "epoch_s",
     "insert_or_nothing",
     "metadata",
     "open_database",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import DateTime, Dialect, Interval, MetaData, Table, Text, bindparam
+from sqlalchemy import BigInteger, DateTime, Dialect, Interval, MetaData, Table, Text, bindparam
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -82,6 +82,23 @@ def upsert(
     Both databases share this syntax (SQLite took it from PostgreSQL), so one construct serves both.
     """
     return postgresql.insert(table).values(**values).on_conflict_do_update(index_elements=list(keys), set_=dict(update))
+
+
+class epoch_s(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
+    """Whole seconds since 1970 of a ``UtcTime`` column: what moments are folded into intervals by."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(epoch_s)
+def _epoch_of_text(element: epoch_s, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST(strftime('%s', {compiler.process(element.clauses, **options)}) AS INTEGER)"
+
+
+@compiles(epoch_s, "postgresql")
+def _epoch_of_time(element: epoch_s, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST(floor(extract(epoch FROM {compiler.process(element.clauses, **options)})) AS bigint)"
 
 
 class db_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function that it is

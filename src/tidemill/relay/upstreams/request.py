@@ -104,13 +104,18 @@ def address(ask: Ask, channel: Channel, root: str, model: str) -> str:
     """Return where a call in the provider's own protocol goes."""
     preset = channel.preset
     if preset.deployments:
-        told = channel.defaults.get(API_VERSION)
-        version = preset.api_version if told is None else msgspec.json.decode(told, type=str, strict=False)
-        return f"{root}/deployments/{quote(model, safe='')}{ask.endpoint}?api-version={quote(version)}"
+        version = quote(api_version(channel))
+        return f"{root}/deployments/{quote(model, safe='')}{ask.endpoint}?api-version={version}"
     if preset.dialect is Dialect.GEMINI and ask.dialect is Dialect.GEMINI:
         path = codec_of(Dialect.GEMINI).path(model, stream=ask.stream)
         return root + path if ask.kind == "chat" else f"{root}{path.rpartition(':')[0]}:{ask.endpoint}"
     return root + ask.endpoint
+
+
+def api_version(channel: Channel) -> str:
+    """Return the version that a service with deployments wants in its query."""
+    told = channel.defaults.get(API_VERSION)
+    return channel.preset.api_version if told is None else msgspec.json.decode(told, type=str, strict=False)
 
 
 def _openai_body(ask: Ask, channel: Channel, model: str) -> bytes:

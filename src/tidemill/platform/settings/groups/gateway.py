@@ -104,6 +104,20 @@ class GatewaySettings(AnswerSettings, frozen=True, kw_only=True):
     breaker_max_pause_s: Annotated[
         float, Doc(zh="断开时长的上限（秒）", en="Longest pause of an open breaker, seconds.")
     ] = 60.0
+    probe_interval_s: Annotated[
+        float,
+        Doc(
+            zh="渠道健康探测的间隔（秒）；0 表示不探测",
+            en="Seconds between two health probes of a channel; 0: none are made.",
+        ),
+    ] = 60.0
+    key_retest_s: Annotated[
+        float,
+        Doc(
+            zh="停用的渠道密钥多久后再试一次（秒）；0 表示不再试",
+            en="Seconds after which a disabled key of a channel is tried again; 0: never.",
+        ),
+    ] = 1800.0
     channels_file: Annotated[
         str,
         Doc(
