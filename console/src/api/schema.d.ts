@@ -889,6 +889,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListAlerts
+         * @description Alerts, newest first, in the caller's language; pages by `cursor`.
+         */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/alerts/{alert_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AcknowledgeAlert
+         * @description Note that somebody knows and looks after it.
+         */
+        post: operations["acknowledgeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * TryAlerts
+         * @description Send a test message by every way that is set up, and tell how each went.
+         */
+        post: operations["testAlerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/audit": {
         parameters: {
             query?: never;
@@ -1021,6 +1081,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/channels/{channel_id}/keys/{key_id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * DisableKey
+         * @description Let a key be used no longer; the channel's other keys carry its calls.
+         */
+        post: operations["disableChannelKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/channels/{channel_id}/keys/{key_id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * EnableKey
+         * @description Let a key be used again, whatever it was disabled for.
+         */
+        post: operations["enableChannelKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/channels/{channel_id}/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetChannelStats
+         * @description One channel by the hour, by model, and by how its calls ended.
+         */
+        get: operations["getChannelStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/channels/{channel_id}/test": {
         parameters: {
             query?: never;
@@ -1035,6 +1155,69 @@ export interface paths {
          * @description Call the channel once, past its limits and breaker.
          */
         post: operations["testChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/channels/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ExportChannels
+         * @description Every channel as YAML or JSON, without keys; what model configurations and local models make is left out.
+         */
+        get: operations["exportChannels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/channels/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ImportChannels
+         * @description Make or change the channels of a YAML or JSON body (``channels: [...]``) by name; all of them or none.
+         *
+         *     What an entry leaves out stays; ``keys`` in an entry replaces that channel's keys. The answer names each changed
+         *     channel's fields, before and after.
+         */
+        post: operations["importChannels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/channels/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetStats
+         * @description Tell requests, errors, tokens, latency and cost of every channel that was called, and today's cost (UTC).
+         */
+        get: operations["getChannelsStats"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1263,6 +1446,80 @@ export interface paths {
          * @description Start its jobs again.
          */
         post: operations["resumeQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRules
+         * @description Every routing rule; the narrowest holds: a model's, then a user's, a group's, at last the global one.
+         */
+        get: operations["listRouteRules"];
+        put?: never;
+        /**
+         * CreateRule
+         * @description Make a rule for everybody, a group, a user (name: the id) or a model; there is one for each.
+         */
+        post: operations["createRouteRule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/routes/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetRule
+         * @description One rule.
+         */
+        get: operations["getRouteRule"];
+        put?: never;
+        post?: never;
+        /**
+         * DeleteRule
+         * @description Delete a rule; the next wider one holds.
+         */
+        delete: operations["deleteRouteRule"];
+        options?: never;
+        head?: never;
+        /**
+         * PatchRule
+         * @description Change what is sent; null takes a limit, a region or the strategy away.
+         */
+        patch: operations["patchRouteRule"];
+        trace?: never;
+    };
+    "/api/v1/admin/routes/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * DryRun
+         * @description Tell who would serve a call now, in which order, and why the others would not; nothing is called or counted.
+         *
+         *     ``user_id`` without ``group``: that user's own group. Neither: whoever asks.
+         */
+        post: operations["dryRunRoute"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1535,6 +1792,66 @@ export interface paths {
          * @description Set a new password by reset token (30 minutes, once). Every session ends.
          */
         post: operations["authReset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListCalls
+         * @description List calls, newest first: one's own, everybody's for an administrator. Pages by key; there is no total.
+         */
+        get: operations["listCalls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calls/{call_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetCall
+         * @description One call with all that is known of it.
+         */
+        get: operations["getCall"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calls/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ExportCalls
+         * @description Stream the same calls as a CSV file; texts that look like formulas get an apostrophe in front.
+         */
+        get: operations["exportCalls"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2086,6 +2403,32 @@ export interface components {
             total: number;
             user_id: number;
         };
+        /** AlertView */
+        AlertView: {
+            acknowledged_at: string | null;
+            acknowledged_by: number | null;
+            count: number;
+            details: {
+                [key: string]: unknown;
+            };
+            id: string;
+            /** @enum {string} */
+            kind: "channel_down" | "key_disabled" | "balance_low" | "test";
+            /** Format: date-time */
+            last_seen_at: string;
+            /** Format: date-time */
+            raised_at: string;
+            recovered_at: string | null;
+            sent_at: string | null;
+            /** @enum {string} */
+            severity: "warning" | "critical";
+            /** @enum {string} */
+            status: "open" | "acknowledged" | "recovered";
+            subject_id: string;
+            subject_type: string;
+            text: string;
+            title: string;
+        };
         /** AnyScheduleWish */
         AnyScheduleWish: {
             cron?: string | null;
@@ -2174,6 +2517,91 @@ export interface components {
             high: number;
             low: number;
         };
+        /** CallDetail */
+        CallDetail: {
+            audio_in_tokens: number;
+            audio_out_tokens: number;
+            cache_read_tokens: number;
+            cache_write_tokens: number;
+            cached: boolean;
+            channel: string | null;
+            channel_id: number | null;
+            cost_nano: number;
+            /** Format: date-time */
+            created_at: string;
+            error_code: string | null;
+            estimated: boolean;
+            first_token_ms: number | null;
+            fresh_tokens: number;
+            http_status: number;
+            id: string;
+            key_id: string | null;
+            kind: string;
+            latency_ms: number;
+            metadata: {
+                [key: string]: unknown;
+            } | null;
+            model: string;
+            output_tokens: number;
+            provider: string | null;
+            reasoning_tokens: number;
+            request_id: string;
+            request_tokens: number;
+            response_tokens: number;
+            retries: number;
+            status: string;
+            stream: boolean;
+            surface: string;
+            total_tokens: number;
+            upstream_model: string | null;
+            usage_raw: string | null;
+            user_id: number | null;
+        };
+        /** CallEntry */
+        CallEntry: {
+            cached: boolean;
+            channel: string | null;
+            channel_id: number | null;
+            cost_nano: number;
+            /** Format: date-time */
+            created_at: string;
+            error_code: string | null;
+            estimated: boolean;
+            first_token_ms: number | null;
+            http_status: number;
+            id: string;
+            key_id: string | null;
+            kind: string;
+            latency_ms: number;
+            model: string;
+            provider: string | null;
+            request_id: string;
+            request_tokens: number;
+            response_tokens: number;
+            retries: number;
+            status: string;
+            stream: boolean;
+            surface: string;
+            total_tokens: number;
+            upstream_model: string | null;
+            user_id: number | null;
+        };
+        /** CallPage */
+        CallPage: {
+            items: components["schemas"]["CallEntry"][];
+            next?: string | null;
+            previous?: string | null;
+        };
+        /** Candidate */
+        Candidate: {
+            channel: string;
+            channel_id: number;
+            rank: number | null;
+            score?: number | null;
+            tier: number | null;
+            verdict: string;
+            why: string;
+        };
         /** Changed */
         Changed: {
             added?: number;
@@ -2217,6 +2645,34 @@ export interface components {
             tpm?: number | null;
             weight?: number;
         };
+        /** ChannelDifferences */
+        ChannelDifferences: {
+            fields: components["schemas"]["Difference"][];
+            name: string;
+        };
+        /** ChannelFigures */
+        ChannelFigures: {
+            channel_id: number;
+            cost_nano: number;
+            cost_today_nano: number;
+            error_rate: number;
+            errors: number;
+            hours: components["schemas"]["ChannelHour"][];
+            latency_ms_avg: number | null;
+            latency_ms_max: number | null;
+            request_tokens: number;
+            requests: number;
+            response_tokens: number;
+            total_tokens: number;
+        };
+        /** ChannelHour */
+        ChannelHour: {
+            errors: number;
+            /** Format: date-time */
+            hour: string;
+            latency_ms_avg: number | null;
+            requests: number;
+        };
         /** ChannelKeyView */
         ChannelKeyView: {
             changed_at?: string | null;
@@ -2226,6 +2682,29 @@ export interface components {
             reason?: string | null;
             /** @enum {string} */
             status: "active" | "disabled";
+        };
+        /** ChannelReport */
+        ChannelReport: {
+            channel_id: number;
+            cost_nano: number;
+            /** Format: date-time */
+            from: string;
+            models: components["schemas"]["UsageGroup"][];
+            outcomes: components["schemas"]["Outcome"][];
+            series: components["schemas"]["UsageHour"][];
+            /** Format: date-time */
+            to: string;
+            totals: components["schemas"]["UsageTotals"];
+        };
+        /** ChannelsFigures */
+        ChannelsFigures: {
+            channels: components["schemas"]["ChannelFigures"][];
+            /** Format: date-time */
+            day: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
         };
         /** ChannelTest */
         ChannelTest: {
@@ -2400,6 +2879,18 @@ export interface components {
             type?: string | null;
             user_id?: number | null;
         };
+        /** Delivery */
+        Delivery: {
+            error?: string | null;
+            latency_ms?: number | null;
+            ok: boolean | null;
+            /** @enum {string} */
+            way: "webhook" | "mail";
+        };
+        /** DeliveryTest */
+        DeliveryTest: {
+            ways: components["schemas"]["Delivery"][];
+        };
         /**
          * Denied
          * @default {
@@ -2415,6 +2906,12 @@ export interface components {
             models: string[];
             /** @default [] */
             users: number[];
+        };
+        /** Difference */
+        Difference: {
+            after: unknown;
+            before: unknown;
+            field: string;
         };
         /** Envelope[NoneType] */
         Envelope_NoneType_: {
@@ -2652,6 +3149,16 @@ export interface components {
         Firings: {
             next: string[];
         };
+        /** Forecast */
+        Forecast: {
+            candidates: components["schemas"]["Candidate"][];
+            model: string;
+            region: string | null;
+            /** @enum {string} */
+            strategy: "random" | "round_robin" | "weighted" | "least_errors" | "lowest_latency" | "least_in_flight" | "lowest_price" | "consistent_hash";
+            strategy_from: string;
+            would_serve: number | null;
+        };
         /** GeneratedRow */
         GeneratedRow: {
             attempts: number;
@@ -2710,6 +3217,15 @@ export interface components {
             final: components["schemas"]["Bin"][];
             model: components["schemas"]["Bin"][];
             rule: components["schemas"]["Bin"][];
+        };
+        /** ImportReport */
+        ImportReport: {
+            changed: string[];
+            created: string[];
+            differences: components["schemas"]["ChannelDifferences"][];
+            /** @default false */
+            dry_run: boolean;
+            unchanged: string[];
         };
         /** InstanceMetrics */
         InstanceMetrics: {
@@ -3137,6 +3653,12 @@ export interface components {
                 [key: string]: unknown;
             }[];
         };
+        /** Outcome */
+        Outcome: {
+            error_code: string | null;
+            requests: number;
+            status: string;
+        };
         /** OwnJob */
         OwnJob: {
             attempt: number;
@@ -3228,6 +3750,17 @@ export interface components {
             percent: number;
             /** @default 0 */
             total: number;
+        };
+        /** Question */
+        Question: {
+            affinity?: string | null;
+            exclude?: number[];
+            group?: string | null;
+            model: string;
+            region?: string | null;
+            /** @default chat */
+            scene: string;
+            user_id?: number | null;
         };
         /** QueuePatch */
         QueuePatch: {
@@ -3347,6 +3880,12 @@ export interface components {
             next?: string | null;
             total?: number;
         };
+        /** RestList[AlertView] */
+        "RestList_tidemill.operations.alerts.contracts.AlertView_": {
+            items: components["schemas"]["AlertView"][];
+            next?: string | null;
+            total?: number;
+        };
         /** RestList[ScheduleView] */
         "RestList_tidemill.operations.contracts_schedules.ScheduleView_": {
             items: components["schemas"]["ScheduleView"][];
@@ -3377,6 +3916,12 @@ export interface components {
             next?: string | null;
             total?: number;
         };
+        /** RestList[RuleView] */
+        "RestList_tidemill.relay.contracts.RuleView_": {
+            items: components["schemas"]["RuleView"][];
+            next?: string | null;
+            total?: number;
+        };
         /** RowFilter */
         RowFilter: {
             is_confirmed?: boolean | null;
@@ -3395,6 +3940,45 @@ export interface components {
             } | string;
             id: number;
             row_version?: number | null;
+        };
+        /** RuleChange */
+        RuleChange: {
+            max_concurrent?: number | null;
+            region?: string | null;
+            rpm?: number | null;
+            strategy?: ("random" | "round_robin" | "weighted" | "least_errors" | "lowest_latency" | "least_in_flight" | "lowest_price" | "consistent_hash") | null;
+            tpm?: number | null;
+        };
+        /** RuleView */
+        RuleView: {
+            /** Format: date-time */
+            created_at: string;
+            id: number;
+            /** @enum {string} */
+            kind: "global" | "group" | "user" | "model";
+            max_concurrent?: number | null;
+            /** @default  */
+            name: string;
+            region?: string | null;
+            rpm?: number | null;
+            /** @enum {null|string} */
+            strategy?: "random" | "round_robin" | "weighted" | "least_errors" | "lowest_latency" | "least_in_flight" | "lowest_price" | "consistent_hash" | null;
+            tpm?: number | null;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** RuleWish */
+        RuleWish: {
+            /** @enum {string} */
+            kind: "global" | "group" | "user" | "model";
+            max_concurrent?: number | null;
+            /** @default  */
+            name: string;
+            region?: string | null;
+            rpm?: number | null;
+            /** @enum {null|string} */
+            strategy?: "random" | "round_robin" | "weighted" | "least_errors" | "lowest_latency" | "least_in_flight" | "lowest_price" | "consistent_hash" | null;
+            tpm?: number | null;
         };
         /** SampleFile */
         SampleFile: {
@@ -5631,6 +6215,107 @@ export interface operations {
             };
         };
     };
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before; wins over `page`. */
+                cursor?: string | null;
+                /** @description Alerts of this kind only. */
+                kind?: "channel_down" | "key_disabled" | "balance_low" | "test" | null;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+                /** @description `active`: open or acknowledged. */
+                status?: "open" | "acknowledged" | "recovered" | "active" | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.operations.alerts.contracts.AlertView_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    acknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    testAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryTest"];
+                };
+            };
+        };
+    };
     listAudit: {
         parameters: {
             query?: {
@@ -5983,6 +6668,124 @@ export interface operations {
             };
         };
     };
+    disableChannelKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel_id: number;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    enableChannelKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel_id: number;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getChannelStats: {
+        parameters: {
+            query?: {
+                /** @description Begin, RFC 3339; absent: 24 hours before. */
+                from?: string | null;
+                /** @description End, RFC 3339; absent: now. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                channel_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelReport"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     testChannel: {
         parameters: {
             query?: never;
@@ -6005,6 +6808,124 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelTest"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    exportChannels: {
+        parameters: {
+            query?: {
+                /** @description yaml or json. */
+                format?: "yaml" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/yaml": string;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    importChannels: {
+        parameters: {
+            query?: {
+                /** @description Tell what would change; change nothing. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportReport"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getChannelsStats: {
+        parameters: {
+            query?: {
+                /** @description Begin, RFC 3339; absent: 24 hours before. */
+                from?: string | null;
+                /** @description Each channel's hours too; for two days at most. */
+                series?: boolean;
+                /** @description End, RFC 3339; absent: now. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelsFigures"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
@@ -6501,6 +7422,217 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["QueueView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listRouteRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.relay.contracts.RuleView_"];
+                };
+            };
+        };
+    };
+    createRouteRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleWish"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getRouteRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    deleteRouteRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    patchRouteRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    dryRunRoute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Question"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forecast"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
@@ -7047,6 +8179,169 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listCalls: {
+        parameters: {
+            query?: {
+                cached?: boolean | null;
+                /** @description Local models: negative. */
+                channel_id?: number | null;
+                /** @description `next` or `previous` of another page. */
+                cursor?: string | null;
+                error_code?: string | null;
+                /** @description Begin; without a zone: UTC. */
+                from?: string | null;
+                key_id?: string | null;
+                /** @description At least this long, milliseconds. */
+                min_latency_ms?: number | null;
+                /** @description One's own alone, also for an administrator. */
+                mine?: boolean;
+                model?: string | null;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+                provider?: string | null;
+                /** @description In model, channel, request id, error code. */
+                q?: string | null;
+                request_id?: string | null;
+                /** @description How they ended; failed: whatever is not ok. */
+                status?: "ok" | "client_error" | "refused" | "upstream_error" | "timeout" | "client_gone" | "failed" | null;
+                stream?: boolean | null;
+                surface?: string | null;
+                /** @description End, not included; without a zone: UTC. */
+                to?: string | null;
+                /** @description Whose (for administrators). */
+                user_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallPage"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getCall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                call_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    exportCalls: {
+        parameters: {
+            query?: {
+                cached?: boolean | null;
+                /** @description Local models: negative. */
+                channel_id?: number | null;
+                error_code?: string | null;
+                /** @description Begin with the mark that Excel needs for UTF-8. */
+                excel?: boolean;
+                /** @description Begin; without a zone: UTC. */
+                from?: string | null;
+                key_id?: string | null;
+                /** @description At least this long, milliseconds. */
+                min_latency_ms?: number | null;
+                /** @description One's own alone, also for an administrator. */
+                mine?: boolean;
+                model?: string | null;
+                provider?: string | null;
+                /** @description In model, channel, request id, error code. */
+                q?: string | null;
+                request_id?: string | null;
+                /** @description How they ended; failed: whatever is not ok. */
+                status?: "ok" | "client_error" | "refused" | "upstream_error" | "timeout" | "client_gone" | "failed" | null;
+                stream?: boolean | null;
+                surface?: string | null;
+                /** @description End, not included; without a zone: UTC. */
+                to?: string | null;
+                /** @description Whose (for administrators). */
+                user_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
             };
             /** @description Bad request syntax or unsupported method */
             400: {
