@@ -86,6 +86,39 @@ async def test_many_rows_at_once_and_none(db: Database) -> None:
         assert await w.run(delete(thing).where(thing.c.id < 200)) == 200
 
 
+_ADD = insert_or_nothing(thing, ["id"])
+
+
+async def test_loads_rows_as_run_would_have_written_them(db: Database) -> None:
+    at = datetime(2026, 11, 22, 9, 30, 0, 123456, tzinfo=timezone(timedelta(hours=8)))
+    rows = [
+        {"id": 1, "name": "潮汐", "at": at, "data": {"a": [1, None, "二"]}},
+        {"data": None, "at": None, "name": None, "id": 2},
+    ]
+    async with db.write() as w:
+        assert await w.load(_ADD, []) == 0
+        assert await w.load(_ADD, rows) in (2, -1)
+        await w.load(_ADD, [{**rows[0], "name": "another"}, {"id": 3, "name": "third", "at": at, "data": []}])
+        await w.load(_ADD, [{"id": 4, "name": "fewer columns"}])
+    async with db.read() as r:
+        found = [tuple(row.values()) for row in await r.all(select(thing).order_by(thing.c.id))]
+    assert found == [
+        (1, "潮汐", at.astimezone(UTC), {"a": [1, None, "二"]}),
+        (2, None, None, None),
+        (3, "third", at.astimezone(UTC), []),
+        (4, "fewer columns", None, None),
+    ]
+    with pytest.raises(Exception, match="without a zone"):
+        async with db.write() as w:
+            await w.load(_ADD, [{"id": 5, "name": "x", "at": datetime(2026, 1, 1), "data": None}])  # noqa: DTZ001 - as above
+    with pytest.raises(IntegrityError):
+        async with db.write() as w:
+            await w.load(
+                _ADD, [{"id": 6, "name": "six", "at": None, "data": None}, {**rows[1], "id": 7, "name": "six"}]
+            )
+    assert await count(db) == 4
+
+
 async def test_a_broken_constraint_is_an_integrity_error(db: Database) -> None:
     async with db.write() as w:
         await w.run(insert(thing), {"id": 1, "name": "a"})

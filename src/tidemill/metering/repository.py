@@ -32,6 +32,22 @@ GROUPINGS = {
 }
 
 
+def _adding_hours() -> postgresql.Insert:
+    insert = postgresql.insert(usage_hourly)
+    table, new = usage_hourly.c, insert.excluded
+    changes: dict[str, ColumnElement[Any]] = {name: table[name] + new[name] for name in _SUMS}
+    # One word for the larger of two values that both databases know.
+    changes["latency_ms_max"] = case(
+        (new.latency_ms_max > table.latency_ms_max, new.latency_ms_max), else_=table.latency_ms_max
+    )
+    return insert.on_conflict_do_update(index_elements=list(_HOURLY_KEY), set_=changes)
+
+
+# Made once: twice a second, working out a statement costs as much as carrying it out.
+_ADD_EVENTS = insert_or_nothing(usage_events, ["id"])
+_ADD_HOURS = _adding_hours()
+
+
 async def taken_bytes(r: Reader, scope: SystemScope, file: str) -> int | None:
     """Return how far a journal file has been taken in; None when it never was."""
     del scope
@@ -68,20 +84,13 @@ async def journals_before(r: Reader, scope: SystemScope, moment: datetime) -> li
 async def add_events(w: Writer, scope: SystemScope, events: Sequence[dict[str, Any]]) -> None:
     """Insert events; one that is there already stays as it is."""
     del scope
-    await w.run(insert_or_nothing(usage_events, ["id"]), events)
+    await w.load(_ADD_EVENTS, events)
 
 
 async def add_hours(w: Writer, scope: Scope, hours: Sequence[dict[str, Any]]) -> None:
     """Add sums to the hours; ``hours`` come sorted by key, so that two writers never deadlock."""
     del scope
-    insert = postgresql.insert(usage_hourly)
-    table, new = usage_hourly.c, insert.excluded
-    changes: dict[str, ColumnElement[Any]] = {name: table[name] + new[name] for name in _SUMS}
-    # One word for the larger of two values that both databases know.
-    changes["latency_ms_max"] = case(
-        (new.latency_ms_max > table.latency_ms_max, new.latency_ms_max), else_=table.latency_ms_max
-    )
-    await w.run(insert.on_conflict_do_update(index_elements=list(_HOURLY_KEY), set_=changes), hours)
+    await w.run(_ADD_HOURS, hours)
 
 
 def _totals() -> list[ColumnElement[Any]]:

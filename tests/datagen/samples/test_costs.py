@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Executable
+from sqlalchemy import Executable, Insert
 
 from tests.datagen.samples.conftest import put_file
 from tidemill.datagen.samples.chunks import CHUNK_BYTES
@@ -67,6 +67,10 @@ class _Counted:
     async def run(self, stmt: Executable, rows: Any = None) -> int:
         self._counts.statements += 1
         return await self._inner.run(stmt, rows)
+
+    async def load(self, stmt: Insert, rows: Sequence[Mapping[str, Any]]) -> int:
+        self._counts.statements += 1
+        return await self._inner.load(stmt, rows)
 
     def changed(self, topic: str) -> None:
         self._inner.changed(topic)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import Executable, RowMapping
+from sqlalchemy import Executable, Insert, RowMapping
 
 Row = RowMapping
 Parameters = Mapping[str, Any]
@@ -40,6 +40,13 @@ class Writer(Reader, Protocol):
         """Run ``stmt`` (once a row when ``rows`` is a sequence) and return the count of rows it touched.
 
         Raises IntegrityError for a broken constraint and StorageFull when the disk has no room.
+        """
+        ...
+
+    async def load(self, stmt: Insert, rows: Sequence[Parameters]) -> int:
+        """Run one INSERT for rows that all have the same names; like ``run``, at half its cost a row.
+
+        ``stmt`` is prepared once and kept, so it must be made once: a constant of its module, not of a call.
         """
         ...
 

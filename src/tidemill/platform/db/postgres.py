@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-from sqlalchemy import Connection, Executable, text
+from sqlalchemy import Connection, Executable, Insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -54,6 +54,9 @@ class _Writer(_Reader):
         if isinstance(rows, Sequence) and not rows:
             return 0
         return (await self._connection.execute(stmt, rows)).rowcount  # pyright: ignore[reportArgumentType] - Mapping is enough
+
+    async def load(self, stmt: Insert, rows: Sequence[Parameters]) -> int:
+        return await self.run(stmt, rows)
 
     def changed(self, topic: str) -> None:
         self.topics.add(topic)

@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, select
+from sqlalchemy import Connection, CursorResult, Engine, Executable, Insert, create_engine, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from tidemill.kernel import clock
 from tidemill.kernel.errors import StorageFull, Unavailable
 from tidemill.platform.db.bells import Bells, bumped, change_seq
+from tidemill.platform.db.bulk import Bulk
 from tidemill.platform.db.port import Dialect, Parameters, Reader, Row, Writer
 
 T = TypeVar("T")
@@ -90,8 +91,9 @@ class _Reader:
 
 
 class _Writer(_Reader):
-    def __init__(self, lane: _Lane) -> None:
+    def __init__(self, lane: _Lane, bulks: dict[tuple[Insert, tuple[str, ...]], Bulk]) -> None:
         super().__init__(lane)
+        self._bulks = bulks
         self.topics: set[str] = set()
         self.callbacks: list[Callable[[], None]] = []
 
@@ -106,6 +108,20 @@ class _Writer(_Reader):
         def on_thread(connection: Connection) -> int:
             self._before(connection)
             return connection.execute(stmt, rows).rowcount  # pyright: ignore[reportArgumentType] - Mapping is enough
+
+        return await self._lane.submit(on_thread)
+
+    async def load(self, stmt: Insert, rows: Sequence[Parameters]) -> int:
+        if not rows:
+            return 0
+
+        def on_thread(connection: Connection) -> int:
+            self._before(connection)
+            key = stmt, tuple(rows[0])
+            bulk = self._bulks.get(key)
+            if bulk is None:
+                bulk = self._bulks[key] = Bulk(stmt, key[1], connection.dialect)
+            return connection.exec_driver_sql(bulk.sql, bulk.values(rows)).rowcount
 
         return await self._lane.submit(on_thread)
 
@@ -127,6 +143,8 @@ class SqliteDatabase:
         self._synchronous = synchronous
         self._bells = Bells()
         self._known_seq: dict[str, int] = {}
+        # As many as there are statements for bulk in the program.
+        self._bulks: dict[tuple[Insert, tuple[str, ...]], Bulk] = {}
         engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
         self._writer = _Lane(engine, "db-write")
         self._write_queue = asyncio.Lock()
@@ -167,7 +185,7 @@ class SqliteDatabase:
     async def write(self) -> AsyncGenerator[Writer]:
         """Open the one writing transaction of this process."""
         async with self._write_queue:
-            writer = _Writer(self._writer)
+            writer = _Writer(self._writer, self._bulks)
             try:
                 yield writer
                 committed = await self._commit(writer)
