@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.relay.upstreams.test_engines import ANSWERS, BROKEN
 from tidemill.relay.upstreams.http1.answer import Http1Answer
-from tidemill.relay.upstreams.http1.connection import MOST_FIELDS, MOST_HELD_BYTES, SLICE_BYTES, Connection
+from tidemill.relay.upstreams.http1.connection import MOST_HELD_BYTES, SLICE_BYTES, Connection
+from tidemill.relay.upstreams.http1.head import MOST_FIELDS
 from tidemill.relay.upstreams.port import UpstreamBrokenError
 
 OK = b"HTTP/1.1 200 OK\r\n"

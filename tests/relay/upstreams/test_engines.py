@@ -112,6 +112,11 @@ ANSWERS: dict[str, tuple[bytes, int, bytes]] = {
     "trailers": (CHUNKED + b"5\r\nhello\r\n0\r\nx-sum: 1\r\nx-more: 2\r\n\r\n", 200, b"hello"),
     "until the end": (OK + b"\r\nhello", 200, b"hello"),
     "until the end, closing": (OK + b"connection: close\r\n\r\nhello", 200, b"hello"),
+    "until the end, with names that look like others": (
+        OK + b"x-content-length: 3\r\nx-transfer-encoding: gzip\r\nx-content-encoding: br\r\n\r\nhello",
+        200,
+        b"hello",
+    ),
     "HTTP/1.0": (b"HTTP/1.0 200 OK\r\n\r\nhello", 200, b"hello"),
     "HTTP/1.0 with a length": (b"HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\nhello", 200, b"hello"),
     "continue": (b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"content-length: 5\r\n\r\nhello", 200, b"hello"),

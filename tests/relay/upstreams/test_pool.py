@@ -64,6 +64,26 @@ async def test_an_idle_connection_is_not_used_past_its_time(http1: Open, serve: 
     await service.gone()
 
 
+@pytest.mark.parametrize(
+    ("told", "kept_s"),
+    [("timeout=5", 4.0), ("max=10, Timeout = 7", 6.0), ("timeout=600", 30.0), ("timeout=0", 0.0), ("x", 30.0)],
+)
+async def test_a_service_says_how_long_it_keeps_a_connection(
+    http1: Open, serve: Serve, told: str, kept_s: float
+) -> None:
+    async def script(line: Line, asked: Asked) -> None:
+        await line.plain(asked.body, f"Keep-Alive: {told}", "connection: keep-alive")
+
+    service, upstreams = await serve(script), http1()
+    await whole(upstreams, service)
+    with clock.shifted(kept_s - 0.5):
+        await whole(upstreams, service)
+    assert len(service.lines) == (1 if kept_s else 2)
+    with clock.shifted(2 * kept_s):
+        await whole(upstreams, service)
+    assert len(service.lines) == (2 if kept_s else 3)
+
+
 async def test_idle_connections_are_closed_without_a_call(
     http1: Open, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +277,13 @@ async def test_closing_ends_calls_under_way(http1: Open, serve: Serve, moment: s
 async def test_the_worst_numbers_are_never_called(http1: Open, host: str, allow_private: bool) -> None:  # noqa: FBT001
     with pytest.raises(UpstreamBrokenError, match="no address that may be called"):
         await asking(http1(allow_private=allow_private), f"http://{host}/latest/meta-data")
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "x..y", ".example"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_name_that_cannot_be_spelt_is_refused(http1: Open, scheme: str, host: str) -> None:
+    with pytest.raises(UpstreamBrokenError, match="not a valid one"):
+        await asking(http1(), f"{scheme}://{host}/")
 
 
 @pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f.1", "127.1"])

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from tidemill.relay.upstreams.http1.connection import Connection, Fields
+from tidemill.relay.upstreams.http1.connection import Connection
+from tidemill.relay.upstreams.http1.head import Fields
 from tidemill.relay.upstreams.port import UpstreamBrokenError, read_whole
 
 

@@ -5,35 +5,27 @@ and bare line feeds. What it leaves open is closed here: bytes after an answer, 
 """
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from tidemill.relay.upstreams.http1.head import Fields, MalformedError, shape_of
 from tidemill.relay.upstreams.port import UpstreamBrokenError
 
-# Most bytes of a head, of a body that nobody has read yet, and of framing without content. A read adds up to 256 KiB.
+# Most bytes of a body that nobody has read yet, and of framing without content. A read adds up to 256 KiB.
 MOST_HELD_BYTES = 64 * 1024
-MOST_FIELDS = 256
 # A body up to this goes out with its head in one write; a longer one in slices, each once the one before has left.
 ONE_WRITE_BYTES = 64 * 1024
 SLICE_BYTES = 256 * 1024
 # After its last event a stream's end is due at once; waiting this long for it saves a connection.
 LINGER_S = 0.25
 
-_SWITCHING = 101
-_FIRST_FINAL = 200
-_FIRST_STATUS = 100
-_BODILESS = frozenset({204, 304})
-# None: a field whose name only holds the word.
-_CHUNKED = frozenset({b"chunked", None})
-
 _CLOSED_EARLY = "the service closed the connection before it answered"
 _CUT_OFF = "the service closed the connection before its answer was whole"
 _MALFORMED = "the answer is not valid HTTP/1.1"
-
-Fields = dict[bytes, bytes]
 
 
 class Connection(asyncio.Protocol):
@@ -69,6 +61,7 @@ class Connection(asyncio.Protocol):
         "on_body",
         "on_header",
         "packed",
+        "patience_s",
         "pieces",
         "status",
     )
@@ -98,6 +91,7 @@ class Connection(asyncio.Protocol):
         self.error: UpstreamBrokenError | None = None
         self.idle = False
         self.idle_until = 0.0
+        self.patience_s = math.inf
         self._fields: Fields = {}
         # The parser calls these two itself: a header and a piece of a body cost no frame of ours.
         self.on_header = self._fields.setdefault
@@ -132,20 +126,17 @@ class Connection(asyncio.Protocol):
             self._go_on_lingering()
         self._wake()
 
-    def eof_received(self) -> bool | None:
-        """End a body that lasts until the connection does; closes it in any case."""
-        if self.head_done and self._until_close and self.error is None:
-            self.complete = True
+    def eof_received(self) -> None:
+        """End a body that lasts until the connection does; closes at once, without waiting for TLS to say goodbye."""
+        if not self.complete and self.error is None:
+            self._end(in_order=True)
+        self.abort()
         self._wake()
-        return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say what is missing of the answer."""
         if not self.complete and self.error is None:
-            if self.head_done and self._until_close and exc is None:
-                self.complete = True
-            else:
-                self.error = UpstreamBrokenError(_CUT_OFF if self.head_done else _CLOSED_EARLY)
+            self._end(in_order=exc is None)
         self.keep = False
         self._stop_lingering()
         self._wake()
@@ -165,29 +156,22 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Refuse a second answer to one request."""
         if self.complete:
-            raise ValueError(_MALFORMED)
+            raise MalformedError(_MALFORMED)
 
     def on_headers_complete(self) -> None:
-        """Take the head, or pass over one that only announces it; raises ValueError for what cannot be trusted."""
+        """Take the head, or pass over one that only announces it; raises MalformedError for what cannot be."""
         fields = self._fields
         parser = self._parser
-        self.status = status = parser.get_status_code()
-        names = b"\n".join(fields).lower()
-        coded = b"transfer-encoding" in names
-        if status < _FIRST_FINAL:
-            if status < _FIRST_STATUS or status == _SWITCHING or coded or b"content-length" in names:
-                raise ValueError(_MALFORMED)
+        self.status = parser.get_status_code()
+        shape = shape_of(self.status, fields, self._held)
+        if shape is None:
             self._interim = True
             fields.clear()
             return
-        if len(fields) > MOST_FIELDS or (self._held > MOST_HELD_BYTES and _size(fields) > MOST_HELD_BYTES):
-            raise ValueError(_MALFORMED)
-        if coded and _first(fields, b"transfer-encoding") not in _CHUNKED:
-            raise ValueError(_MALFORMED)
+        self._until_close = not shape.has_end
+        self.packed = shape.packed
+        self.patience_s = shape.patience_s
         self.keep = self.keep and parser.should_keep_alive()
-        if not self.keep:
-            self._until_close = not coded and b"content-length" not in names and status not in _BODILESS
-        self.packed = b"content-encoding" in names
         self.fields = fields.copy()
         fields.clear()
         self.head_done = True
@@ -281,6 +265,13 @@ class Connection(asyncio.Protocol):
             if not waiter.done():
                 waiter.set_result(None)
 
+    def _end(self, *, in_order: bool) -> None:
+        """Make of an answer what the end of its connection makes of it."""
+        if self.head_done and self._until_close and in_order:
+            self.complete = True
+        else:
+            self.error = UpstreamBrokenError(_CUT_OFF if self.head_done else _CLOSED_EARLY)
+
     def _refuse(self) -> None:
         """Close because of what came; an answer that was whole before stays good."""
         if not self.complete:
@@ -304,11 +295,3 @@ class Connection(asyncio.Protocol):
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
-
-
-def _first(fields: Fields, name: bytes) -> bytes | None:
-    return next((value.strip().lower() for known, value in fields.items() if known.lower() == name), None)
-
-
-def _size(fields: Fields) -> int:
-    return sum(len(name) + len(value) + len(": \r\n") for name, value in fields.items())

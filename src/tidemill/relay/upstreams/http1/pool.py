@@ -16,6 +16,7 @@ MOST_IDLE = 256
 # Addresses that a channel keeps ready. More than that are made of what clients send (Gemini's and Azure's models).
 MOST_TARGETS = 256
 _SWEEP_S = 5.0
+_MARGIN_S = 1.0
 
 
 class _Origin:
@@ -47,7 +48,9 @@ class _Origin:
             connection.abort()
             return
         connection.idle = True
-        connection.idle_until = clock.monotonic() + self._keep_alive_s
+        # A second before the service closes it, so that no request meets the closing halfway.
+        kept_s = min(self._keep_alive_s, connection.patience_s - _MARGIN_S)
+        connection.idle_until = clock.monotonic() + kept_s
         self.idle.append(connection)
 
     def retire(self) -> None:

@@ -81,7 +81,7 @@ def _name_of(parts: SplitResult) -> str:
     name = parts.hostname
     if not name:
         raise ValueError("no host")
-    told = name if name.isascii() else name.encode("idna").decode("ascii")
+    told = name.encode("idna").decode("ascii")  # refuses labels that DNS and TLS cannot spell
     if not _HOST.fullmatch(told):
         raise ValueError(told)
     return told
