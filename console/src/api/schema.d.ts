@@ -1081,6 +1081,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/channels/{channel_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListChannelEvents
+         * @description List what befell a channel, newest first: its breakers, its keys, its balance; pages by `cursor`.
+         */
+        get: operations["listChannelEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/channels/{channel_id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetChannelHealth
+         * @description Chart a channel's probes: at most 500 intervals, each with its median latency and its failures.
+         */
+        get: operations["getChannelHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/channels/{channel_id}/keys/{key_id}/disable": {
         parameters: {
             query?: never;
@@ -1216,6 +1256,26 @@ export interface paths {
          * @description Tell requests, errors, tokens, latency and cost of every channel that was called, and today's cost (UTC).
          */
         get: operations["getChannelsStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListChannelHealth
+         * @description Every channel with its last probes and whether it is up.
+         */
+        get: operations["listChannelHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2650,6 +2710,17 @@ export interface components {
             fields: components["schemas"]["Difference"][];
             name: string;
         };
+        /** ChannelEvent */
+        ChannelEvent: {
+            /** Format: date-time */
+            at: string;
+            id: string;
+            key_last4: string | null;
+            /** @enum {string} */
+            kind: "opened" | "closed" | "key_refused" | "key_broke" | "key_back" | "balance_low" | "balance_ok";
+            model: string | null;
+            reason: string | null;
+        };
         /** ChannelFigures */
         ChannelFigures: {
             channel_id: number;
@@ -2664,6 +2735,17 @@ export interface components {
             requests: number;
             response_tokens: number;
             total_tokens: number;
+        };
+        /** ChannelHealth */
+        ChannelHealth: {
+            channel_id: number;
+            points: components["schemas"]["HealthPoint"][];
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
+            uptime: number | null;
+            width_s: number;
         };
         /** ChannelHour */
         ChannelHour: {
@@ -2705,6 +2787,25 @@ export interface components {
             from: string;
             /** Format: date-time */
             to: string;
+        };
+        /** ChannelStrip */
+        ChannelStrip: {
+            active_keys: number;
+            balance: string | null;
+            balance_currency: string | null;
+            /** @enum {string} */
+            breaker: "closed" | "open" | "half_open";
+            channel: string;
+            channel_id: number;
+            disabled_keys: number;
+            p50_ms: number | null;
+            probe_p50_ms: number | null;
+            probes: components["schemas"]["ProbeView"][];
+            provider: string;
+            /** @enum {string} */
+            status: "enabled" | "disabled" | "auto_disabled" | "draining";
+            up: boolean | null;
+            uptime: number | null;
         };
         /** ChannelTest */
         ChannelTest: {
@@ -3211,6 +3312,16 @@ export interface components {
         Health: {
             status: string;
             version: string;
+        };
+        /** HealthPoint */
+        HealthPoint: {
+            /** Format: date-time */
+            at: string;
+            error_rate: number | null;
+            failures: number;
+            max_ms: number | null;
+            p50_ms: number | null;
+            probes: number;
         };
         /** Histograms */
         Histograms: {
@@ -3721,6 +3832,14 @@ export interface components {
             /** @default 0 */
             output: number;
         };
+        /** ProbeView */
+        ProbeView: {
+            /** Format: date-time */
+            at: string;
+            latency_ms: number | null;
+            ok: boolean;
+            reason: string | null;
+        };
         /** Profile */
         Profile: {
             balance: number;
@@ -3919,6 +4038,18 @@ export interface components {
         /** RestList[RuleView] */
         "RestList_tidemill.relay.contracts.RuleView_": {
             items: components["schemas"]["RuleView"][];
+            next?: string | null;
+            total?: number;
+        };
+        /** RestList[ChannelEvent] */
+        "RestList_tidemill.relay.health.contracts.ChannelEvent_": {
+            items: components["schemas"]["ChannelEvent"][];
+            next?: string | null;
+            total?: number;
+        };
+        /** RestList[ChannelStrip] */
+        "RestList_tidemill.relay.health.contracts.ChannelStrip_": {
+            items: components["schemas"]["ChannelStrip"][];
             next?: string | null;
             total?: number;
         };
@@ -6668,6 +6799,90 @@ export interface operations {
             };
         };
     };
+    listChannelEvents: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before; wins over `page`. */
+                cursor?: string | null;
+                /** @description Entries a page, at most 200. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                channel_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.relay.health.contracts.ChannelEvent_"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    getChannelHealth: {
+        parameters: {
+            query?: {
+                /** @description Probes from this moment on; absent: a day before `to`. */
+                from?: string | null;
+                /** @description Probes before this moment; absent: now. */
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                channel_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelHealth"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     disableChannelKey: {
         parameters: {
             query?: never;
@@ -6926,6 +7141,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelsFigures"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    listChannelHealth: {
+        parameters: {
+            query?: {
+                /** @description How many probes of each channel. */
+                probes?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestList_tidemill.relay.health.contracts.ChannelStrip_"];
                 };
             };
             /** @description Bad request syntax or unsupported method */

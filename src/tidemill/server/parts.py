@@ -55,6 +55,7 @@ from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.web.guards import ACTOR, REFUSAL
 from tidemill.relay.app import RelayContext
+from tidemill.relay.health.app import BALANCES, FORGET, HealthContext
 from tidemill.relay.ports import CallerLimits
 from tidemill.server.entry import App
 from tidemill.server.health import Checks
@@ -206,6 +207,11 @@ class Parts:
         )
 
     @cached_property
+    def channel_health(self) -> HealthContext:
+        """Probes of channels, their keys, their history, and who is told."""
+        return HealthContext(self.relay_context.house, self.alerts, self.settings.gateway)
+
+    @cached_property
     def sample_files(self) -> SampleFiles:
         """Sample files."""
         return SampleFiles(
@@ -281,6 +287,8 @@ class Parts:
             (
                 SystemSchedule(SWEEP, SWEEP, "17 3 * * *"),
                 SystemSchedule(FORGET_ALERTS, FORGET_ALERTS, "27 3 * * *"),
+                SystemSchedule(FORGET, FORGET, "37 3 * * *"),
+                SystemSchedule(BALANCES, BALANCES, "*/10 * * * *"),
             ),
         )
 

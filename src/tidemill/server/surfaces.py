@@ -15,6 +15,7 @@ from tidemill.localmodels.routes import HANDLERS as LOCAL_MODELS
 from tidemill.metering.routes import HANDLERS as USAGE
 from tidemill.operations.alerts.routes import HANDLERS as ALERTS
 from tidemill.operations.routes import HANDLERS as OPERATIONS
+from tidemill.relay.health.routes import HANDLERS as CHANNEL_HEALTH
 from tidemill.relay.routes import HANDLERS as RELAY
 from tidemill.server.docs import docs
 from tidemill.server.entry import App
@@ -34,6 +35,7 @@ def handlers() -> Sequence[ControllerRouterHandler]:
         *IDENTITY,
         *AUDIT,
         *RELAY,
+        *CHANNEL_HEALTH,
         *USAGE,
         *OPERATIONS,
         *ALERTS,
@@ -74,6 +76,7 @@ def services(parts: Parts) -> Mapping[str, Callable[[], Any]]:
         "schedules": lambda: parts.schedules,
         "statuses": lambda: parts.statuses,
         "alerts": lambda: parts.alerts,
+        "channel_health": lambda: parts.channel_health.service,
         "alert_sender": lambda: parts.alert_sender,
         "live": lambda: parts.live,
     }

@@ -22,6 +22,7 @@ from tidemill.platform.db import migrate
 from tidemill.platform.jobs.scheduler import Scheduler
 from tidemill.platform.settings import Settings
 from tidemill.platform.telemetry import request_id
+from tidemill.relay.health.app import register_health
 from tidemill.server import surfaces
 from tidemill.server.addresses import AddressReader
 from tidemill.server.api import build_api
@@ -90,9 +91,12 @@ class Runtime(Parts):
         register_starts(self.jobs, lambda: self.tasks, self.owners)
         register_sweep(self.jobs, lambda: self.sample_files.upkeep)
         register_alerts(self.jobs, self.alerts, self.alert_sender)
+        register_health(self.jobs, self.channel_health)
         if "api" in roles:
             self.live.start()
         await self.jobs.open()
+        if roles != ("scheduler",):
+            self.channel_health.start()
         if "worker" in roles:
             await self.jobs.start()
             await recover_generation(self.tasks)
@@ -112,6 +116,7 @@ class Runtime(Parts):
         self.begin_drain()
         await self.jobs.drain(self.settings.server.drain_s)
         await self.mill.close()
+        await self.channel_health.close()
         await self.relay_context.close()
         await self.local_models.shut_down()
         if "live" in vars(self):

@@ -10,6 +10,7 @@ from tidemill.operations.facade import Alerts
 from tidemill.platform.jobs import JobContext, JobKind, Jobs
 from tidemill.platform.settings.groups.gateway import GatewaySettings
 from tidemill.platform.tasks import TaskOwner, steadily
+from tidemill.platform.telemetry import get_logger
 from tidemill.relay.health import repository
 from tidemill.relay.health.accounts import Accounts
 from tidemill.relay.health.desk import RETRY_S, Desk
@@ -26,6 +27,7 @@ FORGET = "channels.forget"
 KEEP = timedelta(days=30)
 SETTLE_S = 60.0
 _FORGET_AT_ONCE = 1000
+_log = get_logger("tidemill.relay.health")
 _LEAST_TICK_S, _MOST_TICK_S = 0.2, 30.0
 _JOB_TIMEOUT_S = 600.0
 
@@ -74,7 +76,10 @@ class HealthContext:
         if self.desk.hear in self._house.board.listeners:
             self._house.board.listeners.remove(self.desk.hear)
         await self._tasks.cancel()
-        await self.desk.flush()
+        try:
+            await self.desk.flush()
+        except Exception:  # noqa: BLE001 - the last word of a process that ends; its end goes on
+            _log.exception("relay.shifts_lost")
 
     async def forget(self) -> int:
         """Delete probes and events older than 30 days, some rows a transaction; returns how many."""
