@@ -1,7 +1,8 @@
 """Run the measurements and print them: ``python -m bench.run [NAME…] [--no-keep] [--list]``.
 
 A measurement is a module ``bench/measure_<name>.py`` with a docstring and ``measure() -> list[Figure]``. Each runs by
-itself, one after the other; with two cores, two at once would measure each other.
+itself, one after the other; with two cores, two at once would measure each other. One that takes many minutes says
+``IN_ALL = False`` and runs only when it is named.
 """
 
 import argparse
@@ -19,6 +20,11 @@ def names() -> list[str]:
     return sorted(path.stem.removeprefix("measure_") for path in FOLDER.glob("measure_*.py"))
 
 
+def in_all(name: str) -> bool:
+    """Tell whether a run of everything includes this measurement."""
+    return getattr(importlib.import_module(f"bench.measure_{name}"), "IN_ALL", True)
+
+
 def measure(name: str) -> list[Figure]:
     """Run one measurement."""
     return importlib.import_module(f"bench.measure_{name}").measure()
@@ -34,7 +40,7 @@ def main(arguments: list[str]) -> int:
     if options.list:
         print(*names(), sep="\n")
         return 0
-    wanted: list[str] = options.name or names()
+    wanted: list[str] = options.name or [name for name in names() if in_all(name)]
     unknown = set(wanted) - set(names())
     if unknown:
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}; there are {', '.join(names())}")
