@@ -13,7 +13,7 @@ from tidemill.platform.settings.groups.gateway import GatewaySettings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
 from tidemill.relay import figures, repository
-from tidemill.relay.asgi import RelayApp, no_limits
+from tidemill.relay.asgi import RelayApp, no_facts, no_limits
 from tidemill.relay.breaker import Breaker
 from tidemill.relay.caching.engines import open_caching
 from tidemill.relay.channels_file import ChannelsFile
@@ -27,7 +27,7 @@ from tidemill.relay.limits.engines import open_limits
 from tidemill.relay.pipeline.exchange import Patience
 from tidemill.relay.pipeline.run import Ground, Pipeline
 from tidemill.relay.pipeline.watch import TICK_S, Watch
-from tidemill.relay.ports import CallerLimits, Identify, LimitsOf, LocalLeases, Meter
+from tidemill.relay.ports import CallerLimits, FactsOf, Identify, LimitsOf, LocalLeases, Meter
 from tidemill.relay.rule_service import RuleService
 from tidemill.relay.service import ChannelService
 from tidemill.relay.switchboard import Switchboard
@@ -106,7 +106,7 @@ class RelayContext:
         self.rules = RuleService(db, self.sync, self.board)
         self.imports = ChannelImports(house, self.channels, self.sync)
 
-    def asgi(self, identify: Identify, limits_of: LimitsOf | None = None) -> RelayApp:
+    def asgi(self, identify: Identify, limits_of: LimitsOf | None = None, facts_of: FactsOf = no_facts) -> RelayApp:
         """Build the application for ``/v1``. ``limits_of`` absent: the settings' limits hold for every caller."""
         settings = self._settings
         everybodys = CallerLimits(
@@ -121,6 +121,7 @@ class RelayContext:
             watch=self.watch,
             tasks=self._tasks,
             limits_of=limits_of,
+            facts_of=facts_of,
             wait_s=settings.relay_wait_s,
             retries=settings.retries,
             max_body_bytes=settings.max_body_bytes,

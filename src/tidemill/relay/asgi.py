@@ -16,9 +16,10 @@ from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
 from tidemill.relay.callers import bounds_of
 from tidemill.relay.cards import list_of, one
-from tidemill.relay.doors import Door, dialect_of, door_of
+from tidemill.relay.doors import KEY, Door, dialect_of, door_of
 from tidemill.relay.errors import BodyTooSlow, ClientGone, ModelNotAllowed, ModelNotFound
 from tidemill.relay.faults import refusal
+from tidemill.relay.key_card import key_card
 from tidemill.relay.limits.contracts import Bound
 from tidemill.relay.limits.headers import rate_headers
 from tidemill.relay.pipeline.asgi_sink import AsgiSink, Receive, Scope, Send
@@ -27,7 +28,7 @@ from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read
 from tidemill.relay.pipeline.run import Pipeline
 from tidemill.relay.pipeline.watch import Watch, Watched
 from tidemill.relay.pipeline.wishes import wishes_of
-from tidemill.relay.ports import NO_LIMITS, CallerLimits, Identify, LimitsOf
+from tidemill.relay.ports import NO_LIMITS, CallerFacts, CallerLimits, FactsOf, Identify, LimitsOf
 from tidemill.relay.switchboard import Switchboard
 from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.openai_chat import wants_usage
@@ -47,6 +48,12 @@ def no_limits(actor: Actor) -> CallerLimits:
     return NO_LIMITS
 
 
+async def no_facts(actor: Actor) -> CallerFacts:
+    """Know nothing of anybody but what the credential says."""
+    del actor
+    return CallerFacts()
+
+
 class RelayApp:
     """Answers ``/v1`` and ``/v1beta``.
 
@@ -64,6 +71,7 @@ class RelayApp:
         watch: Watch,
         tasks: TaskOwner,
         limits_of: LimitsOf = no_limits,
+        facts_of: FactsOf = no_facts,
         wait_s: float = 10.0,
         retries: int = 2,
         max_body_bytes: int = 32 * 1024 * 1024,
@@ -76,6 +84,7 @@ class RelayApp:
         self._watch = watch
         self._tasks = tasks
         self._limits_of = limits_of
+        self._facts_of = facts_of
         self._wait_s = wait_s
         self._retries = retries
         self._max_body_bytes = max_body_bytes
@@ -122,7 +131,7 @@ class RelayApp:
         self._check_method(scope["method"], scope["path"], door)
         actor = self._caller(scope)
         if door.kind is None:
-            await self._models(door, actor, sink)
+            await (self._key(actor, sink) if door.endpoint == KEY else self._models(door, actor, sink))
             return
         data = await self._body(headers, receive, watched)
         ask = self._ask(door, door.kind, headers, request_id, actor, data)
@@ -197,6 +206,13 @@ class RelayApp:
             body = one(door.dialect, self._card(door.model))
         else:
             raise ModelNotFound(model=door.model)
+        await self._show(body, sink)
+
+    async def _key(self, actor: Actor, sink: AsgiSink) -> None:
+        standings = await self._board.limits.look(self._caller_of(actor).bounds)
+        await self._show(key_card(actor, standings, await self._facts_of(actor)), sink)
+
+    async def _show(self, body: bytes, sink: AsgiSink) -> None:
         await sink.start(200, [_JSON, (b"content-length", b"%d" % len(body))])
         await sink.end(body)
 

@@ -10,6 +10,7 @@ from tidemill.relay.pipeline.ask import Headers, Kind
 from tidemill.relay.pipeline.intake import header
 from tidemill.wire.canonical_parts import Dialect
 
+KEY = "/key"
 _MODELS = "/v1/models"
 _GEMINI = "/v1beta"
 _GEMINI_MODELS = "/v1beta/models"
@@ -17,7 +18,7 @@ _GOOGLES = (b"x-goog-api-key", b"x-goog-api-client")
 
 
 class Door(Struct, frozen=True):
-    """One address. ``kind`` None: it lists models, or shows ``model``.
+    """One address. ``kind`` None: it lists models, or shows ``model``; with ``endpoint`` KEY, the caller's limits.
 
     ``endpoint``: the path below a provider's root, or Gemini's method. ``model`` and ``stream`` where the address says
     them; ``sse`` False where a stream is to be a JSON list.
@@ -60,6 +61,7 @@ _CALLS: Mapping[str, Door] = MappingProxyType(
         "/v1/responses": Door(Dialect.OPENAI_RESPONSES, "chat", "/responses"),
         "/v1/responses/input_tokens": Door(Dialect.OPENAI_RESPONSES, "count", "/responses/input_tokens"),
         "/v1/responses/compact": Door(Dialect.OPENAI_RESPONSES, "compaction", "/responses/compact"),
+        "/v1/key": Door(Dialect.OPENAI_CHAT, endpoint=KEY),
         "/v1/messages": Door(Dialect.ANTHROPIC, "chat", "/messages"),
         "/v1/messages/count_tokens": Door(Dialect.ANTHROPIC, "count", "/messages/count_tokens"),
     }

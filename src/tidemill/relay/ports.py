@@ -1,7 +1,8 @@
 """What the relay needs from elsewhere; joined in wiring. Nothing here reaches a database or a framework."""
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -30,6 +31,27 @@ class CallerLimits(Struct, frozen=True):
 NO_LIMITS = CallerLimits()
 
 LimitsOf = Callable[[Actor], CallerLimits]
+
+
+class CallerUsage(Struct, frozen=True):
+    """What a caller has used since ``since``, a full hour."""
+
+    since: datetime
+    requests: int = 0
+    request_tokens: int = 0
+    response_tokens: int = 0
+    total_tokens: int = 0
+
+
+class CallerFacts(Struct, frozen=True):
+    """What is written down of a caller. ``label``: the key's name; ``budget``: credits, as decimal text."""
+
+    label: str | None = None
+    budget: str | None = None
+    usage: CallerUsage | None = None
+
+
+FactsOf = Callable[[Actor], Awaitable[CallerFacts]]
 
 
 class Meter(Protocol):

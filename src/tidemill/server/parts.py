@@ -57,6 +57,7 @@ from tidemill.platform.web.guards import ACTOR, REFUSAL
 from tidemill.relay.app import RelayContext
 from tidemill.relay.health.app import BALANCES, FORGET, HealthContext
 from tidemill.relay.ports import CallerLimits
+from tidemill.server.caller_facts import FactsOfCaller
 from tidemill.server.entry import App
 from tidemill.server.health import Checks
 from tidemill.server.live.live import Live, RightsOf
@@ -342,7 +343,8 @@ class Parts:
     @cached_property
     def relay_app(self) -> App:
         """The surface of ``/v1``."""
-        return cast("App", self.relay_context.asgi(_caller_of, self._limits_of))
+        facts_of = FactsOfCaller(self.identity.keys, self.usage)
+        return cast("App", self.relay_context.asgi(_caller_of, self._limits_of, facts_of))
 
     def _limits_of(self, actor: Actor) -> CallerLimits:
         """Hold a key to its own limits, and everybody to the settings' where that is tighter."""
