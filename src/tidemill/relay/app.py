@@ -24,6 +24,7 @@ from tidemill.relay.figures import CountingMeter
 from tidemill.relay.house import House
 from tidemill.relay.imports import ChannelImports
 from tidemill.relay.limits.engines import open_limits
+from tidemill.relay.pipeline.draining import Drains
 from tidemill.relay.pipeline.exchange import Patience
 from tidemill.relay.pipeline.run import Ground, Pipeline
 from tidemill.relay.pipeline.watch import TICK_S, Watch
@@ -81,7 +82,13 @@ class RelayContext:
         self.board = Switchboard(make_breaker, max_waiting=settings.max_waiting, limits=self.limits)
         self._upstreams = open_upstreams(settings)
         self.watch = Watch(heartbeat_s=settings.heartbeat_s, tick_s=tick_s)
-        patience = Patience(settings.first_token_timeout_s, settings.idle_timeout_s, settings.max_answer_bytes)
+        self.drains = Drains(settings.drain_s, settings.max_drains)
+        patience = Patience(
+            settings.first_token_timeout_s,
+            settings.idle_timeout_s,
+            settings.max_answer_bytes,
+            self.drains,
+        )
         self._media = MediaFetcher()
         caching = open_caching(settings, cache, secrets.hmac_hash, lambda: self.board.snapshot)
         self.pipeline = Pipeline(

@@ -52,9 +52,10 @@ class ChatExchange(Exchange):
     async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
         stream = ChatStream(keeps_usage=self._ask.keeps_usage)
         failure: UpstreamFailed | None = None
-        committed = Committed()
+        committed, splitter = Committed(), Splitter()
+        self._rest = lambda data: self._look_on(stream, splitter, data)
         try:
-            await apart("stream", self._follow(answer, stream, first_due, committed))
+            await apart("stream", self._follow(answer, stream, splitter, first_due, committed))
         except UpstreamFailed as error:
             failure = error
         finally:
@@ -72,12 +73,14 @@ class ChatExchange(Exchange):
         message = failure.message(self._ask.lang)
         await self._sink.end(stream_event(failure.answer_status, message, code=failure.code))
 
-    async def _follow(self, answer: UpstreamAnswer, stream: ChatStream, first_due: float, committed: Committed) -> None:
+    async def _follow(
+        self, answer: UpstreamAnswer, stream: ChatStream, splitter: Splitter, first_due: float, committed: Committed
+    ) -> None:
         """Hand events on until the stream ends, one way or the other.
 
         Nothing else of ours runs between two awaits, so each bound only has to be set before the await that it is for.
         """
-        splitter, watched, sink = Splitter(), self._watched, self._sink
+        watched, sink = self._watched, self._sink
         held: list[bytes] = []
         idle_s = self._patience.idle_s
         try:
@@ -110,6 +113,15 @@ class ChatExchange(Exchange):
             raise UpstreamFailed(str(error), kind="transport") from error
         finally:
             watched.at_ease()
+
+    def _look_on(self, stream: ChatStream, splitter: Splitter, data: bytes) -> bool:
+        """Take note of what comes after the client has left; returns whether nothing more can."""
+        try:
+            _passed(splitter, stream, data)
+        except UpstreamFailed:
+            return True
+        self._note(stream)
+        return stream.done or stream.complaint is not None
 
     def _note(self, stream: ChatStream) -> None:
         record = self._record

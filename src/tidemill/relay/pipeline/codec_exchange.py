@@ -56,6 +56,7 @@ class CodecExchange(Exchange):
         feed, committed, record = self._feed(), Committed(), self._record
         failure: UpstreamFailed | None = None
         last = b""
+        self._rest = lambda data: self._look_on(feed, data)
         try:
             last = await self._follow(answer, feed, first_due, committed)
         except UpstreamFailed as error:
@@ -98,6 +99,12 @@ class CodecExchange(Exchange):
             if out:
                 await self._write(out)
         return b""
+
+    def _look_on(self, feed: Feed, data: bytes) -> bool:
+        """Take note of what comes after the client has left; returns whether nothing more can."""
+        feed.feed(data)
+        self._note(feed.seen)
+        return feed.seen.ended
 
     def _note(self, seen: Observer) -> None:
         record = self._record

@@ -15,6 +15,7 @@ from msgspec import Struct
 from tidemill.kernel import clock
 from tidemill.relay.errors import ClientTooSlow, UpstreamFailed
 from tidemill.relay.pipeline.ask import Ask, Headers, Sink
+from tidemill.relay.pipeline.draining import NO_DRAINS, Drains, Take
 from tidemill.relay.pipeline.record import Record
 from tidemill.relay.pipeline.watch import Watched
 from tidemill.relay.rules import failure_of, failure_of_fault
@@ -41,11 +42,12 @@ EVENT_STREAM: Headers = [
 
 
 class Patience(Struct, frozen=True):
-    """How long things may take, seconds, and how large an answer may be, bytes."""
+    """How long things may take, seconds, how large an answer may be, bytes, and what is read once a client has left."""
 
     first_token_s: float
     idle_s: float
     max_answer_bytes: int
+    drains: Drains = NO_DRAINS
 
 
 class Exchange(ABC):
@@ -71,6 +73,8 @@ class Exchange(ABC):
         self._patience = patience
         self._media = media
         self._dropped: tuple[str, ...] = ()
+        # Of a stream: looks at what still comes after the client has left.
+        self._rest: Take | None = None
         self.told: UpstreamFailed | None = None
 
     async def run(self, upstreams: Upstreams, root: str, key: str | None) -> None:
@@ -83,6 +87,9 @@ class Exchange(ABC):
         answer = await self._within(due, upstreams.send(errand))
         try:
             await self._hand_on(answer, due)
+        except asyncio.CancelledError:
+            await self._leave(answer)
+            raise
         except BaseException:
             await answer.abort()
             raise
@@ -90,6 +97,20 @@ class Exchange(ABC):
             await answer.finish()
         else:
             await answer.abort()
+
+    async def _leave(self, answer: UpstreamAnswer) -> None:
+        """Give up an answer that nobody waits for: at once, unless its usage is worth reading it on for a while."""
+        drains, take, whole = self._patience.drains, self._rest, False
+        try:
+            left = self._watched.hung_up and self._record.first_token_ms is not None
+            if take is not None and left and drains.admits(self._channel, self._ask.model):
+                self._watched.on_silence = None
+                whole = await drains.read_on(answer, take)
+        finally:
+            if whole:
+                await answer.finish()
+            else:
+                await answer.abort()
 
     async def _hand_on(self, answer: UpstreamAnswer, first_due: float) -> None:
         if answer.status not in _OK:

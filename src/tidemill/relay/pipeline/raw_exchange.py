@@ -91,6 +91,7 @@ class RawExchange(Exchange):
     async def _follow(self, answer: UpstreamAnswer, kind: bytes, first_due: float, began: Committed) -> None:
         """Hand events on until the stream ends; raises UpstreamFailed when it ends badly."""
         splitter, done = Splitter(), False
+        self._rest = lambda data: self._look_on(splitter, answer, data)
         while not done:
             due = min(self._due, clock.monotonic() + self._patience.idle_s) if began else first_due
             data = await self._within(due, answer.next())
@@ -111,6 +112,14 @@ class RawExchange(Exchange):
             raise UpstreamFailed("the stream ended without content")
         if self._ask.kind == "completion" and not done:
             raise UpstreamFailed("the stream was cut off", kind="transport")
+
+    def _look_on(self, splitter: Splitter, answer: UpstreamAnswer, data: bytes) -> bool:
+        """Take note of what comes after the client has left; returns whether nothing more can."""
+        try:
+            events = splitter.feed(data) if data else last_event(splitter.rest())
+            return any(self._is_last(event, answer) for event in events)
+        except (EventTooLargeError, UpstreamFailed):
+            return True
 
     def _is_last(self, event: bytes, answer: UpstreamAnswer) -> bool:
         """Read one event for what concerns us; returns whether it is the last."""

@@ -49,3 +49,18 @@ class AnswerSettings(Struct, frozen=True, kw_only=True):
             en="Without Redis: bytes of answers and vectors that one process keeps at most, the least used go first.",
         ),
     ] = 128 * 1024 * 1024
+    drain_s: Annotated[
+        float,
+        Doc(
+            zh="客户端中途离开后，继续读取上游流以获知用量的最长秒数；0 表示立即取消上游调用；本地模型总是立即取消",
+            en="Seconds for which a stream whose client has left is read on for its usage; 0: the call is cancelled at "
+            "once. Local models always are.",
+        ),
+    ] = 0.0
+    max_drains: Annotated[
+        int,
+        Doc(
+            zh="同时继续读取的此类流的上限；超出的立即取消",
+            en="Streams read on like that at once; others are cancelled.",
+        ),
+    ] = 32
