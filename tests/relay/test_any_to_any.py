@@ -130,7 +130,6 @@ async def test_why_the_model_stopped(rig: Rig, client: Dialect, behind: Dialect)
     ("fault", "kind", "status"),
     [
         ("400", Kind.BAD_REQUEST, CallStatus.CLIENT_ERROR),
-        ("401", Kind.UPSTREAM, CallStatus.UPSTREAM_ERROR),
         ("429", Kind.RATE, CallStatus.UPSTREAM_ERROR),
         ("500", Kind.UPSTREAM, CallStatus.UPSTREAM_ERROR),
         ("overloaded", Kind.OVERLOADED, CallStatus.UPSTREAM_ERROR),
@@ -153,9 +152,23 @@ async def test_an_error_comes_in_the_clients_own_envelope(
             if kind is Kind.RATE:
                 assert told.headers["retry-after"] == "1"
                 assert told.headers["retry-after-ms"] == "1000"
-            event = (await rig.ledger.wait_for(number + 1))[-1]
+            event = (await rig.ledger.wait_for(number + 1))[number]
             assert event.status is status
             assert event.tokens.total == 0
+
+
+async def test_a_key_of_ours_that_is_refused_is_no_business_of_the_client(
+    rig: Rig, client: Dialect, behind: Dialect
+) -> None:
+    for number, request in enumerate((asked(client, SAYS), streamed(asked(client, SAYS)))):
+        # The key is used no more after that: each call has a channel of its own.
+        async with provider(rig, behind, f"c{number}", priority=number, faults="401"):
+            told = await Client(rig, client).ask(request)
+        assert told.status == 502, told.raw
+        assert told.fault is not None
+        assert told.fault.kind is Kind.UPSTREAM
+        event = (await rig.ledger.wait_for(number + 1))[number]
+        assert (event.status, event.tokens.total) == (CallStatus.UPSTREAM_ERROR, 0)
 
 
 @pytest.mark.parametrize("fault", ["cut:at=start", "500", "error:after=0", "empty", "bytes:after=0", "cut:at=head"])
