@@ -109,8 +109,12 @@ class Watch:
         return watched
 
     def remove(self, watched: Watched) -> None:
-        """Look after it no more."""
+        """Look after it no more.
+
+        What it would have called knows it in turn: let go of, the call is freed as it ends and not by the collector.
+        """
         self._calls.discard(watched)
+        watched.on_hang_up_watch = watched.on_silence = None
 
     def _tick(self) -> None:
         self._timer = None
