@@ -1,6 +1,7 @@
 """SQL of channels and model configurations; they belong to the installation, so only administrators and we ask."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, insert, or_, select, update
@@ -75,6 +76,13 @@ async def replace_keys(w: Writer, scope: OwnerScope, channel_id: int, rows: Sequ
     del scope
     await w.run(delete(channel_keys).where(channel_keys.c.channel_id == channel_id))
     await w.run(insert(channel_keys), list(rows))
+
+
+async def give_keys_back(w: Writer, scope: OwnerScope, channel_id: int, at: datetime) -> None:
+    """Use the keys again that were disabled because their service refused them (they alone have a reason)."""
+    del scope
+    refused = (channel_keys.c.channel_id == channel_id) & channel_keys.c.reason.is_not(None)
+    await w.run(update(channel_keys).where(refused).values(status="active", reason=None, changed_at=at))
 
 
 async def change_key(w: Writer, scope: OwnerScope, key_id: str, values: Mapping[str, Any]) -> None:

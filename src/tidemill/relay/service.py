@@ -169,8 +169,12 @@ class ChannelService:
             raise ChannelManagedElsewhere(owner=_FILE)
         if "name" in columns:
             await self._name_free(w, scope, columns["name"], channel_id)
+        if "keys" in fields and before.status == "auto_disabled":
+            columns.setdefault("status", "enabled")  # it was for its keys, which are others now
         if "status" in columns:
             columns["status_reason"] = reason
+        if columns.get("status") == "enabled":
+            await repository.give_keys_back(w, scope, channel_id, clock.now())
         await repository.change_channel(w, scope, channel_id, {**columns, "updated_at": clock.now()})
         if "keys" in fields:
             rows = self._house.vault.key_rows(channel_id, checked_keys(fields["keys"]))
@@ -181,7 +185,10 @@ class ChannelService:
     async def set_key_status(
         self, scope: OwnerScope, channel_id: int, key_id: str, status: KeyStatus, actor: Actor | None
     ) -> ChannelView:
-        """Let a key be used again, or no longer; raises ChannelNotFound, ChannelKeyNotFound."""
+        """Let a key be used again, or no longer; raises ChannelNotFound, ChannelKeyNotFound.
+
+        A key that is used again brings a channel back that was out of service for want of one.
+        """
         self._refuse_local(channel_id)
         async with self._house.db.write() as w:
             view = await self._view(w, scope, channel_id)
@@ -190,6 +197,8 @@ class ChannelService:
                 raise ChannelKeyNotFound(id=key_id)
             values = {"status": status, "reason": None, "changed_at": clock.now()}
             await repository.change_key(w, scope, key_id, values)
+            if status == "active" and view.status == "auto_disabled":
+                await repository.change_channel(w, scope, channel_id, {"status": "enabled", "status_reason": None})
             details = {"key": key.last4, "before": key.status, "after": status}
             await self._audit(w, actor, f"channel.key_{_KEY_ACTS[status]}", channel_id, details)
         await self._sync.load()

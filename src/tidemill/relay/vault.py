@@ -1,6 +1,6 @@
 """Keys of services: sealed into the database, opened only into the relay's memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tidemill.kernel import clock
@@ -39,17 +39,9 @@ class Vault:
             )
         return rows
 
-    def open_keys(self, rows: Sequence[Mapping[str, Any]]) -> list[ChannelKey] | None:
+    def open_keys(self, rows: Sequence[Row]) -> list[ChannelKey] | None:
         """Return the active keys of a channel; None, with a line in the log, when one cannot be opened."""
-        try:
-            return [
-                ChannelKey(row["id"], self._box.open(row["sealed"], bound_to=f"channel_key:{row['id']}"), row["last4"])
-                for row in rows
-                if row["status"] == "active"
-            ]
-        except SealBroken as error:
-            _log.error("channel.key_unreadable", channel_id=rows[0]["channel_id"], error=str(error))
-            return None
+        return self._open([row for row in rows if row["status"] == "active"])
 
     def texts(self, rows: Sequence[Row]) -> list[str] | None:
         """Return every key of a channel, disabled ones too, to compare with; None when one cannot be opened."""
@@ -60,8 +52,18 @@ class Vault:
 
     def open_key(self, row: Row) -> ChannelKey | None:
         """Return one key, active or not; None, with a line in the log, when it cannot be opened."""
-        opened = self.open_keys([{**row, "status": "active"}])
+        opened = self._open([row])
         return None if opened is None else opened[0]
+
+    def _open(self, rows: Sequence[Row]) -> list[ChannelKey] | None:
+        try:
+            return [
+                ChannelKey(row["id"], self._box.open(row["sealed"], bound_to=f"channel_key:{row['id']}"), row["last4"])
+                for row in rows
+            ]
+        except SealBroken as error:
+            _log.error("channel.key_unreadable", channel_id=rows[0]["channel_id"], error=str(error))
+            return None
 
     def seal_config(self, config_id: int, key: str) -> str:
         """Return the text that keeps a model configuration's key."""
