@@ -179,6 +179,7 @@ part_gateway() {
   get 200 /api/models
   get 200 /v1/models
   get 200 "/v1/models/$MODEL"
+  get 200 /v1/key
   send 200 POST /v1/chat/completions "{$ask}"
   send 200 POST /v1/chat/completions "{$ask,\"stream\":true}"
   send 200 POST /v1/embeddings "{\"model\":\"$MODEL\",\"input\":[\"tide\",\"mill\"]}"
