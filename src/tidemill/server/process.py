@@ -21,6 +21,7 @@ from tidemill.platform.settings import Settings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import configure_logs, get_logger
 from tidemill.server.entry import App, Entry
+from tidemill.server.listening import Listener
 from tidemill.server.live.bounds import MAX_FRAME_BYTES, PING_S
 from tidemill.server.lock import ServerLock, WorkerLock
 
@@ -179,7 +180,7 @@ def listening_config(entry: App, settings: Settings) -> uvicorn.Config:
     """Return how ``entry`` is served to the network."""
     return uvicorn.Config(
         entry,
-        http="httptools",
+        http=Listener,
         # Loaded with the first WebSocket. uvicorn's own limit would hold a 16 MB frame in memory; compressing would
         # cost each idle watcher more than everything else of it.
         ws=cast("type[asyncio.Protocol]", _websocket),

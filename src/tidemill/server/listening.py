@@ -1,0 +1,70 @@
+"""How an answer leaves the socket: its head together with its first part, in one write.
+
+uvicorn writes the head by itself as soon as it is told, and the body a moment later: two system calls, two packets and
+two wake-ups of the client for what is nearly always there at once. Here the head waits until its first part comes, or
+until the loop has gone round.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
+_INTERIM = b"HTTP/1.1 100"
+
+
+class _Corked:
+    """A transport for one answer after the other. Invariant: a held head is flushed within this round of the loop."""
+
+    __slots__ = ("_head", "_head_is_next", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._head_is_next = False
+
+    def begin(self) -> None:
+        """Hold back what comes next: the head of an answer."""
+        self._head_is_next = True
+
+    def write(self, data: bytes) -> None:
+        """Send, or hold back."""
+        if self._head is not None:
+            data, self._head = self._head + data, None
+        elif self._head_is_next and not data.startswith(_INTERIM):
+            self._head, self._head_is_next = data, False
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head)
+
+    def close(self) -> None:
+        """Close, with everything sent."""
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Tell whether it was closed, by us or the client."""
+        return self._transport.is_closing()
+
+
+class Listener(HttpToolsProtocol):
+    """uvicorn's protocol with answers that leave in one write."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._corked = _Corked(self.transport, self.loop)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
+        self._corked.begin()
+        cycle.transport = cast("asyncio.Transport", self._corked)
+        super()._start_asgi_task(cycle, app)
