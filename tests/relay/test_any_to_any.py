@@ -138,9 +138,9 @@ async def test_why_the_model_stopped(rig: Rig, client: Dialect, behind: Dialect)
     ],
 )
 async def test_an_error_comes_in_the_clients_own_envelope(
-    rig: Rig, client: Dialect, behind: Dialect, fault: str, kind: Kind, status: CallStatus
+    memory_database: Database, client: Dialect, behind: Dialect, fault: str, kind: Kind, status: CallStatus
 ) -> None:
-    async with provider(rig, behind, faults=fault):
+    async with relay_rig(memory_database, retries=0) as rig, provider(rig, behind, faults=fault):
         for number, told in enumerate(await both(Client(rig, client), asked(client, SAYS))):
             assert told.status != 200, told.raw
             assert told.status != 401, "the channel's own key is no business of the client"
