@@ -1,6 +1,8 @@
 """Whatever comes and goes in whatever order: no limit is passed, nobody waits beside a free place, nothing leaks."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hypothesis import settings
@@ -51,7 +53,7 @@ class Board(RuleBasedStateMachine):
             task.cancel()
         self.settle()
         for grant in self.held:
-            self.board.release(grant, UNTOLD)
+            self.within(partial(self.board.release, grant, UNTOLD))
         self.settle()
         assert self.board.waiting == 0
         assert all(state.in_flight == 0 for state in self.board.states.values())
@@ -59,6 +61,14 @@ class Board(RuleBasedStateMachine):
         standings = self.limits.standing([Bound(name, concurrent=1) for name in names], clock.monotonic())
         assert all(standing.in_flight == 0 for standing in standings)
         self.loop.close()
+
+    def within(self, step: Callable[[], object]) -> None:
+        """Do something in the loop, as the product does: it may set a timer."""
+
+        async def inside() -> None:
+            step()
+
+        self.loop.run_until_complete(inside())
 
     def settle(self) -> None:
         """Let everything that can go on go on; keep those that were let in, forget those that were refused."""
@@ -86,7 +96,7 @@ class Board(RuleBasedStateMachine):
     @rule(data=st.data(), ending=st.sampled_from(ENDINGS), again=st.booleans())
     def leave(self, data: st.DataObject, ending: Ending, *, again: bool) -> None:
         grant = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
-        self.board.release(grant, ending, is_taken_back=again)
+        self.within(lambda: self.board.release(grant, ending, is_taken_back=again))
         self.settle()
 
     @precondition(lambda self: self.waiting)
@@ -98,7 +108,8 @@ class Board(RuleBasedStateMachine):
     @rule(number=st.sampled_from((1, 2)), most=st.integers(1, 3))
     def change(self, number: int, most: int) -> None:
         self.places[number] = most
-        self.board.swap(build([channel(one, max_concurrent=places) for one, places in self.places.items()], []))
+        snapshot = build([channel(one, max_concurrent=places) for one, places in self.places.items()], [])
+        self.within(lambda: self.board.swap(snapshot))
         self.settle()
 
     @rule(seconds=st.integers(1, 10))
@@ -107,7 +118,7 @@ class Board(RuleBasedStateMachine):
         self.seconds += seconds
         self.moved = clock.shifted(self.seconds)
         self.moved.__enter__()
-        self.board.swap(self.board.snapshot)  # as a timer would: those who wait are looked at
+        self.within(lambda: self.board.swap(self.board.snapshot))  # as a timer would: those who wait are looked at
         self.settle()
 
     @invariant()
