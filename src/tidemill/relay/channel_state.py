@@ -179,7 +179,7 @@ class ChannelState:
         if self.lanes:
             lane = self.lanes.get((key.id, model))
             if lane is not None:
-                lane.breaker.enter()
+                lane.enter()
 
     def leave(self, model: str, key: ChannelKey, ending: Ending, now: float) -> None:
         """Count a call out and take note of how it went."""

@@ -73,24 +73,31 @@ def candidates(snapshot: Snapshot, states: States, wish: Wish) -> list[list[Chan
 
 
 class Standstill(Struct, frozen=True):
-    """Nobody can serve now. ``broken``: every breaker keeps calls out. ``wait_s``: when time alone may help."""
+    """Nobody can serve now. ``broken``: every breaker keeps calls out. ``wait_s``: when time alone may help.
+
+    ``full``: somebody would serve had it a place, so that the end of a call may help sooner.
+    """
 
     broken: bool
     wait_s: float | None
+    full: bool = False
 
 
 def standstill(blocks: Sequence[Block | Refusal | None]) -> Standstill:
     """Sum up what keeps each candidate from serving; None: it could, as far as it is concerned."""
     waits: list[float] = []
-    broken = bool(blocks)
+    broken, full = bool(blocks), False
     for block in blocks:
         if isinstance(block, Block) and block.by in {"breaker", "key"}:
             waits.append(block.wait_s or 0.0)
             continue
         broken = False
         if isinstance(block, Refusal):
+            full = full or block.what == "concurrent"
             if not block.never:
                 waits.append(block.retry_after_s)
-        elif block is not None and block.wait_s is not None:
+        elif block is None or block.wait_s is None:
+            full = True
+        else:
             waits.append(block.wait_s)
-    return Standstill(broken, min(waits) if waits else None)
+    return Standstill(broken, min(waits) if waits else None, full)

@@ -9,12 +9,13 @@ from tidemill.relay.plan import Wish
 
 
 class Waiter:
-    """One call that waits."""
+    """One call that waits until ``due`` (monotonic seconds) at most."""
 
-    __slots__ = ("granted", "wish")
+    __slots__ = ("due", "granted", "wish")
 
-    def __init__(self, wish: Wish, granted: "asyncio.Future[Grant]") -> None:
+    def __init__(self, wish: Wish, due: float, granted: "asyncio.Future[Grant]") -> None:
         self.wish = wish
+        self.due = due
         self.granted = granted
 
 

@@ -37,11 +37,15 @@ _MOST_REMEMBERED = 10_000
 
 
 class _Blocked(Struct, frozen=True):
-    """Why a call cannot go in now. ``may_wait``: a place may come free; ``wait_s``: when time alone may bring it."""
+    """Why a call cannot go in now. ``may_wait``: a place may come free; ``wait_s``: when time alone may bring it.
+
+    ``sure_s``: for how long none will, whatever calls end meanwhile.
+    """
 
     error: RelayError
     may_wait: bool
     wait_s: float | None = None
+    sure_s: float = 0.0
 
 
 class Switchboard:
@@ -200,9 +204,9 @@ class Switchboard:
             wait_s = min(max(1.0, still.wait_s or 0.0), _LONGEST_TOLD_S)
             error = NoChannelAvailable(model=wish.model, retry_after_s=wait_s)
             return _Blocked(error, may_wait=False)
-        return _Blocked(
-            RateLimited(limit="channel", retry_after_s=still.wait_s or 1.0), may_wait=True, wait_s=still.wait_s
-        )
+        error = RateLimited(limit="channel", retry_after_s=still.wait_s or 1.0)
+        sure_s = 0.0 if still.full else still.wait_s or 0.0
+        return _Blocked(error, may_wait=True, wait_s=still.wait_s, sure_s=sure_s)
 
     def _candidates(self, wish: Wish) -> Tiers:
         snapshot = self.snapshot
@@ -237,12 +241,12 @@ class Switchboard:
     # ---- waiting -----------------------------------------------------------------------------------------------
 
     async def _wait(self, wish: Wish, wait_s: float, blocked: _Blocked) -> Grant:
-        if not blocked.may_wait or wait_s <= 0 or (blocked.wait_s is not None and blocked.wait_s > wait_s):
+        if not blocked.may_wait or wait_s <= 0 or blocked.sure_s > wait_s:
             raise blocked.error
         seat = wish.seat
         if self._waiting >= self._max_waiting:
             raise RateLimited(limit="gateway.max_waiting", retry_after_s=1.0)
-        waiter = Waiter(wish, asyncio.get_running_loop().create_future())
+        waiter = Waiter(wish, clock.monotonic() + wait_s, asyncio.get_running_loop().create_future())
         self._rooms.setdefault(seat, Room()).add(waiter)
         self._waiting += 1
         self._serve(seat)
@@ -331,7 +335,7 @@ class Switchboard:
         if isinstance(outcome, Grant):
             waiter.granted.set_result(outcome)
             return True
-        if not outcome.may_wait:
+        if not outcome.may_wait or now + outcome.sure_s > waiter.due:
             waiter.granted.set_exception(outcome.error)
             return True
         return outcome.wait_s
@@ -353,7 +357,8 @@ def _held(refusal: Refusal) -> _Blocked:
         return _Blocked(error, may_wait=False)
     if refusal.what == "concurrent":
         return _Blocked(error, may_wait=True)
-    return _Blocked(error, may_wait=whose == "model" and retry_after_s is not None, wait_s=retry_after_s)
+    may_wait = whose == "model" and retry_after_s is not None
+    return _Blocked(error, may_wait=may_wait, wait_s=retry_after_s, sure_s=retry_after_s or 0.0)
 
 
 def _same_service(one: Channel, other: Channel) -> bool:
