@@ -10,7 +10,6 @@ from tests.fixtures.processes import ServerFactory
 
 SETTINGS = {
     "TIDEMILL_GATEWAY__HEARTBEAT_S": "0.5",
-    "TIDEMILL_GATEWAY__RELAY_WAIT_S": "5",
     "TIDEMILL_GATEWAY__JOURNAL_FLUSH_S": "0.05",
 }
 
