@@ -129,7 +129,7 @@ CHANGE = Script.of("""
 local id, what, tokens = ARGV[1], ARGV[2], tonumber(ARGV[3])
 for place = 1, #KEYS, 3 do
   local w, t, l = KEYS[place], KEYS[place + 1], KEYS[place + 2]
-  local was = redis.call('HGET', t, id)
+  local was = what ~= 'release' and redis.call('HGET', t, id)
   if what == 'correct' then
     if was then
       redis.call('HSET', t, id, tokens)
