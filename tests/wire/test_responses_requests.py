@@ -36,6 +36,7 @@ def written(asked: Any, target: Target = TARGET) -> Any:
         ({"conversation": "conv_1"}, "conversation"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}, {"role": "user", "content": "x"}]}, "input[0]"),
+        ({"input": [{"type": "compaction", "encrypted_content": "x"}, {"role": "user", "content": "x"}]}, "input[0]"),
         ({"input": [{"id": "msg_1"}, {"role": "user", "content": "x"}]}, "input[0]"),
     ],
 )

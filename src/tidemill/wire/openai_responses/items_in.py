@@ -44,6 +44,9 @@ _INSTRUCTIONS = frozenset({"system", "developer"})
 # Items of tools that OpenAI runs which a client sends, not the model.
 _FROM_CLIENT = frozenset({"mcp_approval_response", "additional_tools", "configuration_update", "compaction_trigger"})
 
+# Items that stand for what the provider keeps, or alone can read.
+_ELSEWHERE = frozenset({"item_reference", "compaction", "compaction_summary"})
+
 
 class Talk:
     """Collects turns. What a model says in a row is one turn, and so are results of tools in a row."""
@@ -115,7 +118,7 @@ def _take(talk: Talk, raw: Raw, where: str) -> None:
             else:
                 talk.say("assistant", thought, joins=True)
         case _:
-            if kind == "item_reference":
+            if kind in _ELSEWHERE:
                 talk.leans_on.append(where)
             told_by_client = kind.endswith("_output") or kind in _FROM_CLIENT
             part = Opaque(Dialect.OPENAI_RESPONSES, raw, kind)
