@@ -109,6 +109,16 @@ const channels = createRoute({
   path: "/channels",
   component: lazyRouteComponent(() => import("@/features/channels/channels-page"), "ChannelsPage"),
 });
+const calls = createRoute({
+  getParentRoute: () => app,
+  path: "/calls",
+  component: lazyRouteComponent(() => import("@/features/calls/calls-page"), "CallsPage"),
+});
+const alerts = createRoute({
+  getParentRoute: () => app,
+  path: "/alerts",
+  component: lazyRouteComponent(() => import("@/features/alerts/alerts-page"), "AlertsPage"),
+});
 const localModels = createRoute({
   getParentRoute: () => app,
   path: "/local-models",
@@ -145,6 +155,8 @@ const tree = root.addChildren([
     reports,
     report,
     channels,
+    calls,
+    alerts,
     localModels,
     keys,
     jobs,

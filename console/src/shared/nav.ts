@@ -1,5 +1,6 @@
 /** The pages there are, in the groups of the rail. A group without pages is not shown. */
 import {
+  BellRing,
   CalendarClock,
   ClipboardCheck,
   Cpu,
@@ -8,6 +9,7 @@ import {
   KeyRound,
   Layers,
   type LucideIcon,
+  PhoneOutgoing,
   Route,
   ScrollText,
   Waves,
@@ -21,6 +23,8 @@ export type NavKey =
   | "review"
   | "reports"
   | "channels"
+  | "calls"
+  | "alerts"
   | "localModels"
   | "keys"
   | "schedules"
@@ -36,6 +40,8 @@ export interface NavItem {
     | "/review"
     | "/reports"
     | "/channels"
+    | "/calls"
+    | "/alerts"
     | "/local-models"
     | "/keys"
     | "/schedules"
@@ -56,8 +62,10 @@ export const NAV: readonly NavItem[] = [
   { key: "schedules", to: "/schedules", icon: CalendarClock, group: "make" },
   { key: "myJobs", to: "/jobs", icon: Layers, group: "make", othersOnly: true },
   { key: "channels", to: "/channels", icon: Route, group: "run", adminOnly: true },
+  { key: "calls", to: "/calls", icon: PhoneOutgoing, group: "run" },
   { key: "localModels", to: "/local-models", icon: Cpu, group: "run" },
   { key: "keys", to: "/keys", icon: KeyRound, group: "run" },
+  { key: "alerts", to: "/alerts", icon: BellRing, group: "govern", adminOnly: true },
   { key: "jobs", to: "/jobs", icon: Layers, group: "govern", adminOnly: true },
 ];
 

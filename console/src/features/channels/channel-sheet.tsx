@@ -1,22 +1,24 @@
-/** One channel beside the list: its settings, and how it has been doing. */
-import { PlugZap } from "lucide-react";
-import { type ReactNode, useState } from "react";
+/** One channel beside the list: how it has been doing, and its settings. */
+import { CirclePause, CirclePlay, PlugZap, Waves } from "lucide-react";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { addChannel, type Channel, changeChannel } from "@/api/channels";
 import { isApiError } from "@/api/errors";
-import { ChannelBadge } from "@/shared/channel-state";
-import { formatMs, formatNumber, formatPercent } from "@/shared/format";
 import { useWrite } from "@/shared/mutation";
 import { notify } from "@/shared/notify";
-import { TagInput } from "@/shared/tag-input";
-import { Facts } from "@/ui/blocks";
 import { Button } from "@/ui/button";
+import { cx } from "@/ui/cx";
 import { Dialog } from "@/ui/dialog";
-import { Field, Input, Textarea } from "@/ui/field";
-import { type ChannelForm, EMPTY_CHANNEL, formOf, toChange, toNewChannel } from "./channel-form";
-import { errorShare } from "./channels-page";
+import { type ChannelForm, EMPTY_CHANNEL, formOf, toChange, toNewChannel, unreadable } from "./channel-form";
+import { ChannelOverview } from "./channel-overview";
 import { readModelLines } from "./model-lines";
+import { SettingsForm } from "./settings-form";
 import { useChannelActs } from "./use-channel-acts";
+
+const PARTS = ["overview", "settings"] as const;
+type Part = (typeof PARTS)[number];
+
+const NAMES = { headers: "header_overrides", params: "param_overrides" } as const;
 
 export function ChannelSheet({
   open,
@@ -28,10 +30,10 @@ export function ChannelSheet({
   onClose: () => void;
 }) {
   const { t } = useTranslation();
+  const [part, setPart] = useState<Part>(channel ? "overview" : "settings");
   const [form, setForm] = useState<ChannelForm>(() => (channel ? formOf(channel) : EMPTY_CHANNEL));
   const [asked, setAsked] = useState(false);
-  const set = (part: Partial<ChannelForm>) => setForm((before) => ({ ...before, ...part }));
-  const read = readModelLines(form.models);
+  const set = (change: Partial<ChannelForm>) => setForm((before) => ({ ...before, ...change }));
   const save = useWrite({
     run: () => (channel ? changeChannel(channel.id, toChange(form, channel)) : addChannel(toNewChannel(form))),
     refresh: [["channels"], ["models"]],
@@ -43,20 +45,29 @@ export function ChannelSheet({
     },
   });
   const said = isApiError(save.error) ? save.error.fields : [];
-  const problem = (field: string) =>
-    said.find((item) => item.field === field || item.field.startsWith(`${field}[`))?.message;
-  const modelsProblem = (() => {
-    if (!read.ok) return t("channels.lines", { line: read.line });
-    if (asked && Object.keys(read.models).length === 0) return t("channels.needModels");
-    return problem("models");
-  })();
+  const wrong = unreadable(form);
+  const read = readModelLines(form.models);
+  const needsModels = read.ok && Object.keys(read.models).length === 0;
+  const problem = (field: string): string | undefined => {
+    if (wrong) {
+      const name = wrong.field in NAMES ? NAMES[wrong.field as keyof typeof NAMES] : wrong.field;
+      if (name === field) return t(`channels.wrong.${wrong.field}`, { line: wrong.line ?? 1 });
+    }
+    if (field === "models" && asked && needsModels) return t("channels.needModels");
+    return said.find((item) => item.field === field || item.field.startsWith(`${field}[`))?.message;
+  };
   const submit = () => {
     setAsked(true);
-    if (read.ok && Object.keys(read.models).length > 0) save.mutate();
+    if (wrong === null && !needsModels) save.mutate();
   };
   const fixed = channel?.read_only === true;
   const managed = channel?.config_id !== null && channel?.config_id !== undefined;
-  const known = channel?.keys.map((key) => `…${key.last4}`).join(", ");
+  const note = fixed
+    ? t(channel.id < 0 ? "channels.readOnly" : "channels.fromFile")
+    : managed
+      ? t("channels.managed")
+      : undefined;
+  const editing = part === "settings";
   return (
     <Dialog
       open={open}
@@ -64,16 +75,17 @@ export function ChannelSheet({
         if (!next) onClose();
       }}
       place="side"
+      wide
       sticky={!channel && form.name !== ""}
       title={channel ? t("channels.editTitle", { name: channel.name }) : t("channels.add")}
-      description={fixed ? t("channels.readOnly") : managed ? t("channels.managed") : undefined}
+      description={note}
       closeLabel={t("act.close")}
       testId="channel-sheet"
       footer={
         <>
-          {channel ? <TestButton channel={channel} /> : null}
-          <Button onClick={onClose}>{fixed ? t("act.close") : t("act.cancel")}</Button>
-          {fixed ? null : (
+          {channel ? <Acts channel={channel} fixed={fixed} /> : null}
+          <Button onClick={onClose}>{fixed || !editing ? t("act.close") : t("act.cancel")}</Button>
+          {fixed || !editing ? null : (
             <Button look="primary" type="submit" form="channel-form" busy={save.isPending} data-testid="channel-save">
               {channel ? t("act.save") : t("act.add")}
             </Button>
@@ -81,8 +93,28 @@ export function ChannelSheet({
         </>
       }
     >
-      {channel ? <Live channel={channel} /> : null}
-      {fixed ? null : (
+      {channel && !fixed ? (
+        <div role="tablist" aria-label={channel.name} className="-mt-1 mb-4 flex gap-1 border-b">
+          {PARTS.map((name) => (
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              aria-selected={part === name}
+              data-testid={`channel-part-${name}`}
+              onClick={() => setPart(name)}
+              className={cx(
+                "-mb-px h-9 border-b-2 px-3 text-sm -outline-offset-2 pointer-coarse:h-11",
+                part === name ? "border-accent font-medium" : "border-transparent text-soft hover:text-text",
+              )}
+            >
+              {t(`channels.parts.${name}`)}
+            </button>
+          ))}
+        </div>
+      ) : null}
+      {channel && !editing ? <ChannelOverview channel={channel} /> : null}
+      {editing ? (
         <form
           id="channel-form"
           className="flex flex-col gap-4"
@@ -92,204 +124,57 @@ export function ChannelSheet({
             submit();
           }}
         >
-          <Text
-            label={t("channels.name")}
-            value={form.name}
-            onChange={(name) => set({ name })}
-            error={problem("name")}
-            disabled={managed}
-            required
-            testId="channel-name"
-          />
-          <Text
-            label={t("channels.baseUrl")}
-            hint={t("channels.baseUrlHint")}
-            value={form.baseUrl}
-            onChange={(baseUrl) => set({ baseUrl })}
-            error={problem("base_url")}
-            disabled={managed}
-            required
-            mono
-            testId="channel-url"
-          />
-          <Field label={t("channels.models")} hint={t("channels.modelsHint")} error={modelsProblem} required>
-            {(wiring) => (
-              <Textarea
-                {...wiring}
-                rows={3}
-                spellCheck={false}
-                disabled={managed}
-                className="font-mono text-xs"
-                value={form.models}
-                data-testid="channel-models"
-                onChange={(event) => set({ models: event.target.value })}
-              />
-            )}
-          </Field>
-          <Field
-            label={t("channels.keys")}
-            hint={channel && known ? t("channels.keysKeep", { keys: known }) : t("channels.keysHint")}
-            error={problem("keys")}
-          >
-            {(wiring) => (
-              <Textarea
-                {...wiring}
-                rows={2}
-                spellCheck={false}
-                autoComplete="off"
-                disabled={managed}
-                className="min-h-10 font-mono text-xs"
-                value={form.keys}
-                onChange={(event) => set({ keys: event.target.value })}
-              />
-            )}
-          </Field>
-          <div className="grid grid-cols-2 gap-4">
-            <Text
-              label={t("channels.priority")}
-              hint={t("channels.priorityHint")}
-              value={form.priority}
-              onChange={(priority) => set({ priority })}
-              error={problem("priority")}
-              number
-            />
-            <Text
-              label={t("channels.weight")}
-              hint={t("channels.weightHint")}
-              value={form.weight}
-              onChange={(weight) => set({ weight })}
-              error={problem("weight")}
-              number
-            />
-            <Text
-              label={t("channels.maxConcurrent")}
-              value={form.maxConcurrent}
-              onChange={(maxConcurrent) => set({ maxConcurrent })}
-              error={problem("max_concurrent")}
-              placeholder={t("state.unlimited")}
-              disabled={managed}
-              number
-            />
-            <Text
-              label={t("channels.rpm")}
-              value={form.rpm}
-              onChange={(rpm) => set({ rpm })}
-              error={problem("rpm")}
-              placeholder={t("state.unlimited")}
-              number
-            />
-            <Text
-              label={t("channels.timeout")}
-              value={form.timeoutS}
-              onChange={(timeoutS) => set({ timeoutS })}
-              error={problem("timeout_s")}
-              disabled={managed}
-              number
-            />
-          </div>
-          <Field label={t("channels.tags")} error={problem("tags")}>
-            {(wiring) => (
-              <TagInput
-                wiring={wiring}
-                values={form.tags}
-                onChange={(tags) => set({ tags })}
-                removeLabel={(name) => t("channels.removeTag", { name })}
-              />
-            )}
-          </Field>
+          <SettingsForm form={form} set={set} channel={channel} problem={problem} />
         </form>
-      )}
+      ) : null}
     </Dialog>
   );
 }
 
-function TestButton({ channel }: { channel: Channel }) {
+const ICON = "size-3.5";
+
+function Acts({ channel, fixed }: { channel: Channel; fixed: boolean }) {
   const { t } = useTranslation();
-  const { test } = useChannelActs(channel);
+  const { test, enable, disable, drain } = useChannelActs(channel);
   return (
-    <Button
-      className="mr-auto"
-      icon={<PlugZap aria-hidden className="size-3.5" />}
-      busy={test.isPending}
-      onClick={() => test.mutate(undefined)}
-      data-testid="channel-sheet-test"
-    >
-      {test.isPending ? t("channels.testing") : t("channels.test")}
-    </Button>
-  );
-}
-
-function Live({ channel }: { channel: Channel }) {
-  const { t } = useTranslation();
-  return (
-    <div className="mb-4 border-b pb-4">
-      <div className="mb-3">
-        <ChannelBadge channel={channel} />
-        {channel.status_reason ? <p className="mt-1 text-soft text-sm">{channel.status_reason}</p> : null}
-      </div>
-      <Facts
-        items={[
-          {
-            label: t("channels.inFlight"),
-            value: channel.limit ? `${channel.in_flight} / ${channel.limit}` : formatNumber(channel.in_flight),
-          },
-          { label: t("channels.requests"), value: formatNumber(channel.requests) },
-          { label: t("channels.errors"), value: formatPercent(errorShare(channel), 1) },
-          { label: t("channels.latency"), value: `${formatMs(channel.p50_ms)} / ${formatMs(channel.p95_ms)}` },
-        ]}
-      />
-      {channel.last_error ? (
-        <div className="mt-3">
-          <p className="text-faint text-xs">{t("channels.lastError")}</p>
-          <p className="whitespace-pre-wrap font-mono text-failed text-xs">{channel.last_error}</p>
-        </div>
-      ) : null}
-    </div>
-  );
-}
-
-interface TextProps {
-  label: string;
-  hint?: ReactNode;
-  value: string;
-  onChange: (value: string) => void;
-  error?: string;
-  required?: boolean;
-  disabled?: boolean;
-  placeholder?: string;
-  number?: boolean;
-  mono?: boolean;
-  testId?: string;
-}
-
-function Text({
-  label,
-  hint,
-  value,
-  onChange,
-  error,
-  required,
-  disabled,
-  placeholder,
-  number,
-  mono,
-  testId,
-}: TextProps) {
-  return (
-    <Field label={label} hint={hint} error={error} required={required}>
-      {(wiring) => (
-        <Input
-          {...wiring}
-          type={number ? "number" : "text"}
-          value={value}
-          disabled={disabled}
-          placeholder={placeholder}
-          spellCheck={false}
-          className={mono ? "font-mono text-xs" : undefined}
-          data-testid={testId}
-          onChange={(event) => onChange(event.target.value)}
-        />
+    <div className="mr-auto flex flex-wrap gap-2">
+      <Button
+        icon={<PlugZap aria-hidden className={ICON} />}
+        busy={test.isPending}
+        onClick={() => test.mutate(undefined)}
+        data-testid="channel-sheet-test"
+      >
+        {test.isPending ? t("channels.testing") : t("channels.test")}
+      </Button>
+      {fixed ? null : channel.status === "enabled" ? (
+        <>
+          <Button
+            icon={<Waves aria-hidden className={ICON} />}
+            busy={drain.isPending}
+            onClick={() => drain.mutate()}
+            data-testid="channel-sheet-drain"
+          >
+            {t("channels.drain")}
+          </Button>
+          <Button
+            icon={<CirclePause aria-hidden className={ICON} />}
+            busy={disable.isPending}
+            onClick={() => disable.mutate()}
+            data-testid="channel-sheet-disable"
+          >
+            {t("channels.disable")}
+          </Button>
+        </>
+      ) : (
+        <Button
+          icon={<CirclePlay aria-hidden className={ICON} />}
+          busy={enable.isPending}
+          onClick={() => enable.mutate()}
+          data-testid="channel-sheet-enable"
+        >
+          {t("channels.enable")}
+        </Button>
       )}
-    </Field>
+    </div>
   );
 }

@@ -1,48 +1,67 @@
-/** Channels: how each is doing, and everything that can be done to it. */
+/** Channels: how each is doing, who would serve a call, and the rules by which they are chosen. */
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Plus, Route } from "lucide-react";
-import { useState } from "react";
+import { FileDown, FileUp, Plus, Route } from "lucide-react";
+import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { type Channel, changeChannel, channelsQuery } from "@/api/channels";
+import {
+  CHANNELS_FILE,
+  type Channel,
+  type ChannelStats,
+  type ChannelsStats,
+  changeChannel,
+  channelStatsQuery,
+  channelsQuery,
+} from "@/api/channels";
 import { ChannelBadge } from "@/shared/channel-state";
-import { formatMs, formatNumber, formatPercent } from "@/shared/format";
+import { Sparkline } from "@/shared/charts";
+import { formatCredits, formatMs, formatNumber, formatPercent } from "@/shared/format";
 import { useMe } from "@/shared/me";
 import { useWrite } from "@/shared/mutation";
 import { PageHead } from "@/shared/page-head";
 import { SearchBox } from "@/shared/search-box";
 import { type Column, Table } from "@/shared/table";
 import { Trouble } from "@/shared/trouble";
-import { type Search, textOf, useUrlState } from "@/shared/url-state";
+import { numberOf, oneOf, type Search, textOf, useUrlState } from "@/shared/url-state";
 import { Empty } from "@/ui/blocks";
 import { Button, buttonClass } from "@/ui/button";
+import { cx } from "@/ui/cx";
 import { Meter } from "@/ui/progress";
 import { Tag } from "@/ui/state";
+import { errorShare, latencyTrend } from "./channel-figures";
 import { ChannelMenu } from "./channel-menu";
 import { ChannelSheet } from "./channel-sheet";
+import { ImportDialog } from "./import-dialog";
+import { RoutingRules } from "./routing-rules";
+import { WhoBox } from "./who-box";
 
 const REFRESH_MS = 3_000;
-const parse = (search: Search) => ({ q: textOf(search.q) ?? "" });
+const STATS_REFRESH_MS = 30_000;
+const NANO = 1e9;
+const TABS = ["channels", "routing"] as const;
+type Tab = (typeof TABS)[number];
+
+interface Url {
+  q: string;
+  tab: Tab;
+  channel: number | undefined;
+}
+
+const parse = (search: Search): Url => ({
+  q: textOf(search.q) ?? "",
+  tab: oneOf(search.tab, TABS) ?? "channels",
+  channel: numberOf(search.channel),
+});
+
+const ICON = "size-3.5";
 
 export function ChannelsPage() {
   const { t } = useTranslation();
   const me = useMe();
-  const [{ q }, setUrl] = useUrlState(parse);
-  const { data, error, refetch } = useQuery({ ...channelsQuery, refetchInterval: REFRESH_MS, enabled: me.is_admin });
-  const [open, setOpen] = useState<number | "new" | null>(null);
-  const columns = useColumns();
-  const wanted = q.toLowerCase();
-  const rows = data?.filter((channel) => matches(channel, wanted));
-  const add = (
-    <Button
-      look="primary"
-      icon={<Plus aria-hidden className="size-3.5" />}
-      onClick={() => setOpen("new")}
-      data-testid="channel-add"
-    >
-      {t("channels.add")}
-    </Button>
-  );
+  const [url, setUrl] = useUrlState(parse);
+  const channels = useQuery({ ...channelsQuery, refetchInterval: REFRESH_MS, enabled: me.is_admin });
+  const [adding, setAdding] = useState(false);
+  const [importing, setImporting] = useState(false);
   if (!me.is_admin)
     return (
       <>
@@ -50,53 +69,156 @@ export function ChannelsPage() {
         <Empty title={t("errors.adminOnly")} />
       </>
     );
+  const add = (
+    <Button
+      look="primary"
+      icon={<Plus aria-hidden className={ICON} />}
+      onClick={() => setAdding(true)}
+      data-testid="channel-add"
+    >
+      {t("channels.add")}
+    </Button>
+  );
+  const data = channels.data;
+  const shown = adding ? undefined : data?.find((channel) => channel.id === url.channel);
   return (
     <>
-      <PageHead title={t("channels.title")} hint={t("channels.sentence")} actions={add} />
-      {error && !data ? (
-        <Trouble error={error} onRetry={() => void refetch()} />
+      <PageHead
+        title={t("channels.title")}
+        hint={t("channels.sentence")}
+        actions={
+          <>
+            <Button
+              icon={<FileUp aria-hidden className={ICON} />}
+              onClick={() => setImporting(true)}
+              data-testid="channels-import"
+            >
+              {t("channels.import.act")}
+            </Button>
+            <a
+              href={CHANNELS_FILE}
+              download="channels.yaml"
+              className={buttonClass("plain")}
+              data-testid="channels-export"
+            >
+              <FileDown aria-hidden className={ICON} />
+              {t("channels.export")}
+            </a>
+            {add}
+          </>
+        }
+      />
+      <WhoBox
+        models={unique(data, (channel) => Object.keys(channel.models))}
+        groups={unique(data, (channel) => channel.groups ?? [])}
+        regions={unique(data, (channel) => (channel.region ? [channel.region] : []))}
+      />
+      <Tabs now={url.tab} />
+      {url.tab === "routing" ? (
+        <RoutingRules />
+      ) : channels.error && !data ? (
+        <Trouble error={channels.error} onRetry={() => void channels.refetch()} />
       ) : (
-        <Table
-          name="channels"
-          label={t("channels.title")}
-          rowTestId="channel"
-          columns={columns}
-          rows={rows}
-          rowKey={(channel) => String(channel.id)}
-          onOpen={(channel) => setOpen(channel.id)}
-          filters={<SearchBox label={t("act.search")} value={q} onChange={(next) => setUrl({ q: next })} />}
-          empty={
-            q !== "" ? (
-              <Empty
-                title={t("table.noMatch")}
-                action={<Button onClick={() => setUrl({ q: "" })}>{t("table.clearFilters")}</Button>}
-              />
-            ) : (
-              <Empty
-                icon={<Route aria-hidden />}
-                title={t("channels.emptyTitle")}
-                action={
-                  <>
-                    {add}
-                    <Link to="/local-models" className={buttonClass("plain")}>
-                      {t("channels.toLocalModels")}
-                    </Link>
-                  </>
-                }
-              >
-                {t("channels.emptyBody")}
-              </Empty>
-            )
-          }
+        <ChannelTable
+          channels={data}
+          q={url.q}
+          onSearch={(q) => setUrl({ q })}
+          onOpen={(id) => setUrl({ channel: id }, { push: true })}
+          add={add}
         />
       )}
       <ChannelSheet
-        key={open === null ? "closed" : String(open)}
-        open={open !== null}
-        channel={typeof open === "number" ? data?.find((channel) => channel.id === open) : undefined}
-        onClose={() => setOpen(null)}
+        key={adding ? "new" : String(shown?.id ?? "closed")}
+        open={adding || shown !== undefined}
+        channel={shown}
+        onClose={() => {
+          if (adding) setAdding(false);
+          else setUrl({ channel: undefined });
+        }}
       />
+      {importing ? <ImportDialog onClose={() => setImporting(false)} /> : null}
     </>
+  );
+}
+
+function unique(channels: readonly Channel[] | undefined, of: (channel: Channel) => readonly string[]): string[] {
+  return [...new Set(channels?.flatMap(of))].sort();
+}
+
+function Tabs({ now }: { now: Tab }) {
+  const { t } = useTranslation();
+  return (
+    <nav aria-label={t("channels.tabs.label")} className="mb-3 flex gap-1 border-b">
+      {TABS.map((tab) => (
+        <Link
+          key={tab}
+          to="/channels"
+          search={tab === "channels" ? {} : { tab }}
+          aria-current={tab === now ? "page" : undefined}
+          data-testid={`channels-tab-${tab}`}
+          className={cx(
+            "-mb-px flex h-9 items-center border-b-2 px-3 text-sm -outline-offset-2 pointer-coarse:h-11",
+            tab === now ? "border-accent font-medium text-text" : "border-transparent text-soft hover:text-text",
+          )}
+        >
+          {t(`channels.tabs.${tab}`)}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+function ChannelTable({
+  channels,
+  q,
+  onSearch,
+  onOpen,
+  add,
+}: {
+  channels: Channel[] | undefined;
+  q: string;
+  onSearch: (q: string) => void;
+  onOpen: (id: number) => void;
+  add: ReactNode;
+}) {
+  const { t } = useTranslation();
+  const stats = useQuery({ ...channelStatsQuery, refetchInterval: STATS_REFRESH_MS });
+  const columns = useColumns(stats.data);
+  const wanted = q.toLowerCase();
+  return (
+    <Table
+      name="channels"
+      label={t("channels.title")}
+      rowTestId="channel"
+      columns={columns}
+      rows={channels?.filter((channel) => matches(channel, wanted))}
+      rowKey={(channel) => String(channel.id)}
+      onOpen={(channel) => onOpen(channel.id)}
+      filters={<SearchBox label={t("act.search")} value={q} onChange={onSearch} />}
+      empty={
+        q !== "" ? (
+          <Empty
+            title={t("table.noMatch")}
+            action={<Button onClick={() => onSearch("")}>{t("table.clearFilters")}</Button>}
+          />
+        ) : (
+          <Empty
+            icon={<Route aria-hidden />}
+            title={t("channels.emptyTitle")}
+            action={
+              <>
+                {add}
+                <Link to="/local-models" className={buttonClass("plain")}>
+                  {t("channels.toLocalModels")}
+                </Link>
+              </>
+            }
+          >
+            {t("channels.emptyBody")}
+          </Empty>
+        )
+      }
+    />
   );
 }
 
@@ -107,12 +229,10 @@ function matches(channel: Channel, wanted: string): boolean {
   );
 }
 
-export function errorShare(channel: Pick<Channel, "requests" | "errors">): number | null {
-  return channel.requests > 0 ? channel.errors / channel.requests : null;
-}
-
-function useColumns(): Column<Channel>[] {
+function useColumns(stats: ChannelsStats | undefined): Column<Channel>[] {
   const { t } = useTranslation();
+  const of = (channel: Channel): ChannelStats | undefined =>
+    stats?.channels.find((entry) => entry.channel_id === channel.id);
   return [
     {
       id: "state",
@@ -130,8 +250,20 @@ function useColumns(): Column<Channel>[] {
         <span className="block min-w-32">
           <span className="block font-medium">{channel.name}</span>
           <span className="block max-w-64 truncate font-mono text-faint text-xs" title={channel.base_url}>
-            {channel.read_only ? t("channels.readOnly") : channel.base_url}
+            {channel.id < 0 ? t("channels.readOnly") : channel.base_url}
           </span>
+        </span>
+      ),
+    },
+    {
+      id: "provider",
+      head: t("channels.provider"),
+      from: "xl",
+      text: (channel) => channel.provider,
+      cell: (channel) => (
+        <span className="flex flex-wrap gap-1">
+          <Tag>{channel.provider}</Tag>
+          {channel.region ? <Tag title={t("channels.region")}>{channel.region}</Tag> : null}
         </span>
       ),
     },
@@ -185,15 +317,23 @@ function useColumns(): Column<Channel>[] {
       right: true,
       from: "lg",
       text: (channel) => channel.p95_ms,
-      cell: (channel) => `${formatMs(channel.p50_ms)} / ${formatMs(channel.p95_ms)}`,
+      cell: (channel) => (
+        <span className="flex items-center justify-end gap-2">
+          <Sparkline
+            values={latencyTrend(of(channel), stats?.to)}
+            className="h-5 w-14 shrink-0 text-running-bar max-xl:hidden"
+          />
+          <span title={t("channels.trend")}>{`${formatMs(channel.p50_ms)} / ${formatMs(channel.p95_ms)}`}</span>
+        </span>
+      ),
     },
     {
       id: "requests",
-      head: t("channels.requests"),
+      head: t("channels.requestsDay"),
       right: true,
       from: "xl",
-      text: (channel) => channel.requests,
-      cell: (channel) => formatNumber(channel.requests),
+      text: (channel) => of(channel)?.requests ?? 0,
+      cell: (channel) => formatNumber(of(channel)?.requests ?? 0),
     },
     {
       id: "errors",
@@ -201,9 +341,18 @@ function useColumns(): Column<Channel>[] {
       right: true,
       from: "md",
       text: (channel) => errorShare(channel),
-      cell: (channel) => (
-        <span className={channel.errors > 0 ? "text-failed" : undefined}>{formatPercent(errorShare(channel), 1)}</span>
-      ),
+      cell: (channel) => {
+        const share = errorShare(channel);
+        return <span className={share ? "text-failed" : undefined}>{formatPercent(share, 1)}</span>;
+      },
+    },
+    {
+      id: "spend",
+      head: t("channels.spendToday"),
+      right: true,
+      from: "lg",
+      text: (channel) => (of(channel)?.cost_today_nano ?? 0) / NANO,
+      cell: (channel) => formatCredits((of(channel)?.cost_today_nano ?? 0) / NANO),
     },
     {
       id: "actions",

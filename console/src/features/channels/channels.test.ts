@@ -8,7 +8,7 @@ const channel: Channel = {
   name: "vllm-1",
   provider: "openai",
   base_url: "http://10.0.0.5:8000/v1",
-  keys: [{ last4: "9f3c", status: "active" }],
+  keys: [{ id: "k1", last4: "9f3c", status: "active" }],
   models: { chat: "qwen3-8b", embed: "embed" },
   priority: 0,
   weight: 2,

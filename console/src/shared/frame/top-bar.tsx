@@ -13,6 +13,7 @@ import { useLiveState } from "../live";
 import { useMe } from "../me";
 import { useWrite } from "../mutation";
 import { chooseTheme, type Theme, useTheme } from "../theme";
+import { Bell } from "./bell";
 
 const THEMES: Theme[] = ["light", "dark", "system"];
 const THEME_ICONS = { light: Sun, dark: Moon, system: Monitor };
@@ -107,6 +108,7 @@ export function TopBar({ onSearch, onDrawer }: { onSearch: () => void; onDrawer:
           {t("top.balance", { amount: formatCredits(me.balance) })}
         </span>
         <LiveDot />
+        {me.is_admin ? <Bell /> : null}
         <LanguageButton />
         <ThemeMenu />
         <Menu

@@ -52,6 +52,8 @@ export default {
     review: "Review",
     reports: "Reports",
     channels: "Channels",
+    calls: "Calls",
+    alerts: "Alerts",
     localModels: "Local models",
     keys: "Keys",
     jobs: "Jobs",

@@ -52,6 +52,8 @@ export default {
     review: "审核",
     reports: "报告",
     channels: "渠道",
+    calls: "调用",
+    alerts: "告警",
     localModels: "本地模型",
     keys: "密钥",
     jobs: "作业",
