@@ -12,6 +12,7 @@ from sqlalchemy import update
 from tests.server.live_bench import DEADLINE_S, Rights, admitted, person
 from tidemill.kernel import clock
 from tidemill.kernel.actor import SystemReason, SystemScope
+from tidemill.kernel.errors import Forbidden
 from tidemill.platform.db import Database
 from tidemill.platform.events import MemoryEvents
 from tidemill.platform.jobs import repository as jobs_repository
@@ -25,6 +26,7 @@ from tidemill.server.live.jobs import JobEvents
 from tidemill.server.live.others import passed_on
 from tidemill.server.live.outbox import LIMIT
 from tidemill.server.live.replay import LONGEST_GAP_MS, MOST, OVERLAP_MS, Replays
+from tidemill.server.live.topics import chosen, open_to
 
 SCOPE = SystemScope(SystemReason.JOBS)
 
@@ -46,7 +48,13 @@ class Bench:
         self.replays = Replays(db, {})
         self.hub = Hub(self.replays, self.rights, Limits(most=50, of_user=3))
         jobs = JobEvents(db, self.hub.watched)
-        self.hub.start([Source("jobs", self.bus, jobs.made_of), Source("usage", self.bus, passed_on("usage", "usage"))])
+        self.hub.start(
+            [
+                Source("jobs", self.bus, jobs.made_of),
+                Source("usage", self.bus, passed_on("usage", "usage")),
+                Source("alerts", self.bus, passed_on("alerts", "alert", public=True)),
+            ]
+        )
 
     async def add_job(self, user_id: int | None) -> str:
         async with self.db.write() as w:
@@ -64,6 +72,20 @@ async def bench(database: Database) -> AsyncIterator[Bench]:
     await asyncio.sleep(0)  # the sources subscribe
     yield made
     await made.hub.close()
+
+
+async def test_alerts_are_told_to_every_administrator_who_watches_them_and_to_nobody_else(bench: Bench) -> None:
+    root = person(3, is_admin=True)
+    assert "alerts" in open_to(root)
+    assert "alerts" not in open_to(person(1))
+    with pytest.raises(Forbidden):
+        chosen(person(1), ["alerts"], everybody=False)
+    watching = admitted(bench.hub, root, *chosen(root, ["alerts"], everybody=False))
+    other = admitted(bench.hub, person(4, is_admin=True), "jobs", everybody=True)
+    await bench.bus.publish("alerts", b'{"alert_id":"a1","event":"raised"}', key="a1")
+    [event] = await watching.until(bool)
+    assert (event["type"], event["data"]) == ("alert", {"alert_id": "a1", "event": "raised"})
+    assert other.events == []
 
 
 async def test_a_state_is_told_as_it_was_committed_to_its_owner_alone(bench: Bench) -> None:

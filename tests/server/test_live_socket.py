@@ -47,7 +47,7 @@ async def test_a_header_signs_in_and_the_greeting_says_who_and_what(running: Ser
         ready = await talk.hear()
         assert (ready["v"], ready["type"], ready["seq"]) == (1, "ready", 1)
         assert ready["data"]["username"] == "admin"
-        assert ready["data"]["topics"] == ["jobs", "notices", "tasks", "usage"]
+        assert ready["data"]["topics"] == ["alerts", "jobs", "notices", "tasks", "usage"]
         assert ready["data"]["may_watch_all"] is True
     async with bare(running, admin) as peer:
         assert "x-request-id: " in peer.head
@@ -140,7 +140,7 @@ async def test_topics_are_taken_and_given_back(running: Server, admin: str) -> N
         await talk.say("unsubscribe")
         assert (await talk.hear())["data"]["topics"] == []
         await talk.say("subscribe")
-        assert (await talk.hear())["data"]["topics"] == ["jobs", "notices", "tasks", "usage"]
+        assert (await talk.hear())["data"]["topics"] == ["alerts", "jobs", "notices", "tasks", "usage"]
         assert [frame["seq"] for frame in talk.heard] == list(range(1, len(talk.heard) + 1))
 
 

@@ -19,10 +19,22 @@ _encode = msgspec.json.Encoder().encode
 
 
 class LiveEvent:
-    """Something that happened to ``key``, which belongs to ``user_id`` (None: to nobody; administrators see it)."""
+    """Something that happened to ``key``, which belongs to ``user_id`` (None: to nobody; administrators see it).
+
+    ``public``: whoever may watch its topic hears of it.
+    """
 
     def __init__(
-        self, kind: str, topic: str, *, key: str, version: str, at_ms: int, user_id: int | None, data: Any
+        self,
+        kind: str,
+        topic: str,
+        *,
+        key: str,
+        version: str,
+        at_ms: int,
+        user_id: int | None,
+        data: Any,
+        public: bool = False,
     ) -> None:
         self.kind = kind
         self.topic = topic
@@ -30,6 +42,7 @@ class LiveEvent:
         self.version = version
         self.at_ms = at_ms
         self.user_id = user_id
+        self.public = public
         self._data = data
 
     @cached_property

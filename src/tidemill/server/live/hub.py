@@ -143,7 +143,7 @@ class Hub:
     def tell(self, event: LiveEvent) -> None:
         """Give an event to its watchers."""
         count = 0
-        for watcher in list(self._concerned(event.user_id)):
+        for watcher in self._all() if event.public else list(self._concerned(event.user_id)):
             if event.topic in watcher.topics:
                 watcher.hear(event)
                 count += 1

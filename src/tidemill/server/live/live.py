@@ -62,6 +62,7 @@ class Live:
                 Source("tasks", self._here, events_of_tasks),
                 Source("usage", self._events, passed_on("usage", "usage")),
                 Source("notices", self._events, passed_on("notices", "notice")),
+                Source("alerts", self._events, passed_on("alerts", "alert", public=True)),
             ]
         )
 

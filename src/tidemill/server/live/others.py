@@ -1,4 +1,4 @@
-"""News of tasks, usage and notices made into live events: their payloads are complete, nothing is read."""
+"""News of tasks, usage, notices and alerts made into live events: their payloads are complete, nothing is read."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -59,8 +59,13 @@ async def events_of_tasks(heard: Sequence[Event]) -> Sequence[LiveEvent]:
     return [task_event(_decode_task(event.payload)) for event in heard if event.payload]
 
 
-def passed_on(topic: str, kind: str) -> Callable[[Sequence[Event]], Awaitable[Sequence[LiveEvent]]]:
-    """Return what makes events of a topic whose payload is ``{user_id, ...}`` and is handed on as it is."""
+def passed_on(
+    topic: str, kind: str, *, public: bool = False
+) -> Callable[[Sequence[Event]], Awaitable[Sequence[LiveEvent]]]:
+    """Return what makes events of a topic whose payload is ``{user_id, ...}`` and is handed on as it is.
+
+    ``public``: everybody who may watch the topic hears of them.
+    """
 
     async def made_of(heard: Sequence[Event]) -> Sequence[LiveEvent]:
         return [
@@ -72,6 +77,7 @@ def passed_on(topic: str, kind: str) -> Callable[[Sequence[Event]], Awaitable[Se
                 at_ms=now_ms(),
                 user_id=_decode_owner(event.payload).user_id,
                 data=_decode_any(event.payload),
+                public=public,
             )
             for event in heard
             if event.payload

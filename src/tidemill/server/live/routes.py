@@ -17,7 +17,7 @@ from tidemill.server.live.topics import chosen, named
 Caller = NamedDependency[Actor]
 Events = NamedDependency[Live]
 _Topics = Annotated[
-    str | None, QueryParameter(description="jobs, tasks, usage, notices, with commas between; absent: all of them.")
+    str | None, QueryParameter(description="jobs, tasks, usage, notices, alerts, by commas; absent: all of them.")
 ]
 _All = Annotated[bool, QueryParameter(name="all", description="Everybody's events; for administrators.")]
 _After = Annotated[

@@ -5,13 +5,23 @@ from collections.abc import Iterable, Mapping
 from tidemill.kernel.actor import Actor
 from tidemill.kernel.errors import AdministratorRequired, BadInput, Forbidden
 
-# The scope that a key needs for a topic; None: any credential will do.
-TOPICS: Mapping[str, str | None] = {"jobs": None, "tasks": "datagen", "usage": None, "notices": None}
+# The scope that a key needs for a topic; None: any credential will do. `admin` is for administrators alone.
+TOPICS: Mapping[str, str | None] = {
+    "jobs": None,
+    "tasks": "datagen",
+    "usage": None,
+    "notices": None,
+    "alerts": "admin",
+}
 
 
 def open_to(actor: Actor) -> frozenset[str]:
     """Return every topic that this caller may watch."""
-    return frozenset(topic for topic, scope in TOPICS.items() if scope is None or actor.may(scope))
+    return frozenset(topic for topic, scope in TOPICS.items() if scope is None or _may(actor, scope))
+
+
+def _may(actor: Actor, scope: str) -> bool:
+    return actor.may_administer if scope == "admin" else actor.may(scope)
 
 
 def chosen(actor: Actor, names: Iterable[str] | None, *, everybody: bool) -> frozenset[str]:
