@@ -209,13 +209,23 @@ async def test_a_429_of_the_only_channel_reaches_the_client_with_its_retry_after
         assert "slow down" in error["message"]
 
 
-async def test_a_stale_connection_is_tried_again_on_the_same_channel(rig: Rig, services: Start) -> None:
+async def test_a_broken_connection_is_tried_again_on_the_same_channel(rig: Rig, services: Start) -> None:
+    service = await services()
+    await rig.channel(service)
+    service.scripts.extend([drops, answers])
+    assert await call(rig) == 200
+    assert len(service.seen) == 2
+    assert (await rig.ledger.wait_for(1))[0].retries == 1
+
+
+async def test_a_stale_connection_costs_no_try(rig: Rig, services: Start) -> None:
+    """The service closed an idle connection just as it was used again: the client asks once more by itself."""
     service = await services()
     await rig.channel(service)
     service.scripts.extend([answers, drops, answers])
     assert [await call(rig), await call(rig)] == [200, 200]
     assert len(service.seen) == 3
-    assert (await rig.ledger.wait_for(2))[1].retries == 1
+    assert (await rig.ledger.wait_for(2))[1].retries == 0
 
 
 async def test_a_service_that_does_not_answer_in_time_is_504(rig: Rig, services: Start) -> None:

@@ -21,7 +21,7 @@ class GatewaySettings(AnswerSettings, frozen=True, kw_only=True):
             zh="调用上游所用的 HTTP 客户端：http1 为内置连接池，aiohttp 为备选",
             en="HTTP client for calls to upstreams: http1 is the built-in pool, aiohttp the alternative.",
         ),
-    ] = "aiohttp"
+    ] = "http1"
     max_wait_s: Annotated[
         float,
         Doc(
