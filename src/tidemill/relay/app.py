@@ -134,6 +134,7 @@ class RelayContext:
             max_body_bytes=settings.max_body_bytes,
             body_timeout_s=settings.body_timeout_s,
             started_at=int(clock.now().timestamp()),
+            continues=settings.continue_streams,
         )
 
     async def load(self) -> None:

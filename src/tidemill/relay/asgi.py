@@ -24,6 +24,7 @@ from tidemill.relay.limits.contracts import Bound
 from tidemill.relay.limits.headers import rate_headers
 from tidemill.relay.pipeline.asgi_sink import AsgiSink, Receive, Scope, Send
 from tidemill.relay.pipeline.ask import Ask, Caller, Headers, Kind
+from tidemill.relay.pipeline.continuation import Thread
 from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read_all, request_id_of
 from tidemill.relay.pipeline.run import Pipeline
 from tidemill.relay.pipeline.watch import Watch, Watched
@@ -77,6 +78,7 @@ class RelayApp:
         max_body_bytes: int = 32 * 1024 * 1024,
         body_timeout_s: float = 60.0,
         started_at: int = 0,
+        continues: bool = False,
     ) -> None:
         self._identify = identify
         self._pipeline = pipeline
@@ -90,6 +92,7 @@ class RelayApp:
         self._max_body_bytes = max_body_bytes
         self._body_timeout_s = body_timeout_s
         self._started_at = started_at
+        self._continues = continues
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -168,6 +171,8 @@ class RelayApp:
         opened = open_body(data, door, b"" if content_type is None else content_type)
         if actor.models is not None and opened.model not in actor.models:
             raise ModelNotAllowed(model=opened.model)
+        wishes = wishes_of(headers)
+        continues = self._continues if wishes.continues is None else wishes.continues
         return Ask(
             kind=kind,
             dialect=door.dialect,
@@ -187,7 +192,8 @@ class RelayApp:
             region=_told(headers, b"x-gateway-region"),
             session=_told(headers, b"x-gateway-session"),
             lang=_lang(headers),
-            cache=wishes_of(headers).cache,
+            cache=wishes.cache,
+            thread=Thread() if continues and opened.stream and kind == "chat" else None,
         )
 
     def _left(self, dialect: Dialect, bounds: tuple[Bound, ...]) -> Headers:

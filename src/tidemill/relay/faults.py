@@ -102,7 +102,9 @@ def refusal(dialect: Dialect, error: TidemillError, lang: Lang, request_id: str)
 
 
 def ending(ask: Ask, error: TidemillError) -> bytes:
-    """Return what ends a stream of which nothing but keep-alives has gone out."""
+    """Return what ends a stream of which nothing but keep-alives has gone out, or one that was to go on elsewhere."""
+    if ask.thread is not None and ask.thread.breaks:
+        return ask.thread.failed(fault_of(error, ask.lang))
     if ask.dialect is Dialect.OPENAI_CHAT:
         return stream_event(status_of(error), error.message(ask.lang), code=error.code)
     fault = fault_of(error, ask.lang)

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct, field
 from tidemill.kernel.lang import Lang
 from tidemill.relay.errors import RequestUnreadable
 from tidemill.relay.limits.contracts import Bound
+from tidemill.relay.pipeline.continuation import Thread
 from tidemill.relay.pipeline.watch import Watched
 from tidemill.relay.providers import Scene
 from tidemill.wire.canonical import Request
@@ -62,7 +63,7 @@ class Ask(Struct, frozen=True, kw_only=True):
 
     ``dialect``: the client's. ``endpoint``: its path below the root, with a leading slash; for Gemini the method.
     ``content_type`` only where the body is no JSON. ``sse``: False where a Gemini stream is to be a JSON list.
-    ``cache``: what the caller said of kept answers, empty: nothing.
+    ``cache``: what the caller said of kept answers, empty: nothing. ``thread``: of a stream that may go on elsewhere.
     ``retries``: how many more tries there may be. ``timeout_s`` is the caller's own bound, None: the channel's.
     ``region``: where it must be served; ``session``: what it belongs to, where the client says so.
     """
@@ -90,6 +91,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     session: str | None = None
     lang: Lang = "en"
     cache: CacheWish = "off"
+    thread: Thread | None = None
     reading: Reading = field(default_factory=Reading)
 
     @property

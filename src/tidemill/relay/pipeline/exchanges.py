@@ -3,6 +3,7 @@
 from tidemill.relay.pipeline.ask import Ask
 from tidemill.relay.pipeline.chat_exchange import ChatExchange
 from tidemill.relay.pipeline.codec_exchange import SameExchange, TranslatedExchange
+from tidemill.relay.pipeline.continued_exchange import ContinuedExchange, thread_of
 from tidemill.relay.pipeline.exchange import Exchange
 from tidemill.relay.pipeline.raw_exchange import RawExchange
 from tidemill.relay.pipeline.vectors_exchange import CountExchange, EmbeddingExchange
@@ -15,9 +16,7 @@ def exchange_for(ask: Ask, channel: Channel) -> type[Exchange]:
     theirs = channel.preset.dialect
     match ask.kind:
         case "chat":
-            if theirs is not ask.dialect:
-                return TranslatedExchange
-            return ChatExchange if theirs is Dialect.OPENAI_CHAT else SameExchange
+            return _of_a_chat(ask, theirs)
         case "embeddings":
             if (theirs is Dialect.GEMINI) is not (ask.dialect is Dialect.GEMINI):
                 return EmbeddingExchange
@@ -26,3 +25,11 @@ def exchange_for(ask: Ask, channel: Channel) -> type[Exchange]:
             return CountExchange
         case _:
             return RawExchange
+
+
+def _of_a_chat(ask: Ask, theirs: Dialect) -> type[Exchange]:
+    if ask.thread is not None and thread_of(ask) is not None:
+        return ContinuedExchange
+    if theirs is not ask.dialect:
+        return TranslatedExchange
+    return ChatExchange if theirs is Dialect.OPENAI_CHAT else SameExchange

@@ -33,6 +33,7 @@ class Record:
         "first_token_ms",
         "forwarded_bytes",
         "http_status",
+        "notes",
         "tries",
         "upstream_spoke",
         "usage",
@@ -51,6 +52,7 @@ class Record:
         self.first_token_ms: float | None = None
         self.forwarded_bytes = 0
         self.http_status = 200
+        self.notes: dict[str, str] = {}  # what only the way of the call tells, beside the caller's own metadata
         self.tries = 0
         self.upstream_spoke = False
         self.usage: TokenCounts | None = None
@@ -125,7 +127,7 @@ class Record:
                 first_token_ms=self.first_token_ms,
                 tokens=self.tokens(),
                 usage_raw=None if self.usage_raw is None else self.usage_raw.decode(errors="replace"),
-                metadata=dict(ask.metadata),
+                metadata={**ask.metadata, **self.notes},
                 cached=self.cached,
             )
         )

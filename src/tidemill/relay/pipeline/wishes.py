@@ -8,13 +8,16 @@ from tidemill.relay.pipeline.ask import CacheWish, Headers
 
 _OURS = b"x-gateway-"
 _CACHE = b"x-gateway-cache"
+_CONTINUE = b"x-gateway-continue"
+_SWITCH = {b"on": True, b"off": False}
 _CACHE_WORDS = frozenset({"on", "off", "refresh"})
 
 
 class Wishes(Struct, frozen=True):
-    """``cache``: whether a kept answer will do."""
+    """``cache``: whether a kept answer will do. ``continues``: whether a broken stream may go on elsewhere."""
 
     cache: CacheWish = ""
+    continues: bool | None = None
 
 
 _NONE = Wishes()
@@ -26,4 +29,6 @@ def wishes_of(headers: Headers) -> Wishes:
     if not ours:
         return _NONE
     word = ours.get(_CACHE, b"").strip().lower().decode("latin-1")
-    return Wishes(cast("CacheWish", word) if word in _CACHE_WORDS else "")
+    return Wishes(
+        cast("CacheWish", word) if word in _CACHE_WORDS else "", _SWITCH.get(ours.get(_CONTINUE, b"").strip())
+    )

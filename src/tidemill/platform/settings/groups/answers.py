@@ -64,3 +64,11 @@ class AnswerSettings(Struct, frozen=True, kw_only=True):
             en="Streams read on like that at once; others are cancelled.",
         ),
     ] = 32
+    continue_streams: Annotated[
+        bool,
+        Doc(
+            zh="中途断开的文本流由其他渠道接着已输出的内容继续（请求头 x-gateway-continue: on|off 可逐次指定）",
+            en="A text stream that breaks goes on from another channel with the text so far as its beginning; a call "
+            "may say x-gateway-continue: on or off itself.",
+        ),
+    ] = False

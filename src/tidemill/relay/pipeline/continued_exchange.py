@@ -1,0 +1,181 @@
+"""A try of a stream that goes on elsewhere when it breaks, for callers who want that.
+
+Such a stream is always read into the canonical form and written anew, whatever the channel speaks: so one writer can
+carry the client's stream over several services. A service that goes on gets the text so far as the beginning of its
+answer.
+"""
+
+import msgspec
+from msgspec import UNSET
+
+from tidemill.kernel.errors import TidemillError
+from tidemill.relay.errors import ClientGone, RequestUnreadable, UpstreamFailed
+from tidemill.relay.faults import fault_of
+from tidemill.relay.pipeline.ask import Ask
+from tidemill.relay.pipeline.codec_exchange import TranslatedExchange
+from tidemill.relay.pipeline.continuation import Strand, Thread, plus, suits, sum_of
+from tidemill.relay.pipeline.follow import Committed
+from tidemill.relay.pipeline.joint import given_of
+from tidemill.relay.pipeline.observer import Observer
+from tidemill.relay.pipeline.prefill import RESTATING, continued, told_to_go_on
+from tidemill.relay.rules import failure_of_fault, is_safe_to_retry
+from tidemill.relay.upstreams.port import Errand, UpstreamAnswer, Upstreams
+from tidemill.relay.upstreams.request import prepare
+from tidemill.relay.upstreams.translate import translate
+from tidemill.wire.canonical_estimate import usage_of
+from tidemill.wire.canonical_events import Event, Finished, Metered
+from tidemill.wire.canonical_fault import Fault
+from tidemill.wire.canonical_usage import Usage
+from tidemill.wire.codec import StreamDecoder, StreamEncoder
+from tidemill.wire.tokens import estimate_text
+
+
+def thread_of(ask: Ask) -> Thread | None:
+    """Return the thread of a stream that may go on elsewhere; None for every other call."""
+    thread = ask.thread
+    if thread is None or not ask.stream or ask.kind != "chat":
+        return None
+    if thread.suitable is None:
+        try:
+            thread.suitable = suits(ask.request())
+        except RequestUnreadable:
+            thread.suitable = False  # its own provider understands more of it than we do
+    return thread if thread.suitable else None
+
+
+class ContinuedFeed:
+    """Reads one service's stream into the client's. A fault gives nothing: whether it ends the stream is not its."""
+
+    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, strand: Strand, prompt_tokens: int) -> None:
+        self._decoder = decoder
+        self._encoder = encoder
+        self._strand = strand
+        self._prompt_tokens = prompt_tokens
+        self.seen = Observer()
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what ``data`` gives the client."""
+        seen = self.seen
+        events: list[Event] = []
+        for event in self._decoder.feed(data) if data else self._decoder.close():
+            seen.see(event)
+            if seen.fault is not None:
+                break
+            if isinstance(event, Finished) and seen.usage is UNSET:
+                events.append(Metered(self.usage()))
+            events.append(event)
+            if seen.ended:
+                break
+        out = self._strand.take(events)
+        return self._encoder.encode(out) if out else b""
+
+    def usage(self) -> Usage:
+        """Return what this service's part has taken, as far as it is told, else estimated."""
+        seen = self.seen
+        return usage_of(self._prompt_tokens, seen.text_bytes) if seen.usage is UNSET else seen.usage
+
+    def failed(self, fault: Fault) -> bytes:
+        """Say nothing: the thread ends the client's stream."""
+        del fault
+        return b""
+
+
+class ContinuedExchange(TranslatedExchange):
+    """A chat stream on the thread of its client."""
+
+    @property
+    def _thread(self) -> Thread:
+        thread = self._ask.thread
+        if thread is None:
+            raise RuntimeError("the call has no thread")
+        return thread
+
+    async def run(self, upstreams: Upstreams, root: str, key: str | None) -> None:
+        """Ask the service, from the text so far where there is some; raises UpstreamFailed while another may be tried.
+
+        A service that will not go on from a text has refused our request, not the client's: what is told is the break.
+        """
+        thread = self._thread
+        if not thread.breaks:
+            await super().run(upstreams, root, key)
+            return
+        self._record.upstream_spoke = True
+        self._record.usage = thread.spent
+        self._record.notes["continued"] = str(thread.breaks)
+        try:
+            await super().run(upstreams, root, key)
+        except ClientGone:
+            raise
+        except TidemillError as error:
+            if isinstance(error, UpstreamFailed) and is_safe_to_retry(error):
+                raise
+            broken = thread.failure or UpstreamFailed("the stream was cut off", kind="transport")
+            raise UpstreamFailed(broken.detail, kind=broken.kind, counts=False) from error
+
+    async def _errand(self, root: str, key: str | None) -> Errand:
+        ask, channel, thread = self._ask, self._channel, self._thread
+        if thread.breaks:
+            text = given_of(thread.text)
+            request = continued(ask.request(), text)
+            if not channel.preset.takes_urls and self._media is not None:
+                request = await self._media.fill(request)
+            errand = translate(ask, request, channel, root, key).errand
+            body = told_to_go_on(errand.body, channel.provider, root) if text else errand.body
+            return msgspec.structs.replace(errand, body=body)
+        if channel.preset.dialect is ask.dialect:
+            return prepare(ask, channel, root, key)
+        return await super()._errand(root, key)
+
+    def _feed(self) -> ContinuedFeed:
+        thread = self._thread
+        theirs, ours = self._codecs()
+        encoder = thread.encoder if thread.breaks else None
+        if encoder is None:
+            encoder = thread.begin(ours.stream_encoder(self._reply()))
+        strand = Strand(thread, restates=self._channel.provider in RESTATING)
+        prompt = self._ask.estimated_tokens() + estimate_text(len(thread.text.encode()))
+        return ContinuedFeed(theirs.stream_decoder(), encoder, strand, prompt)
+
+    async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
+        feed, committed, record, thread = self._feed(), Committed(), self._record, self._thread
+        committed.now = thread.breaks > 0
+        failure: UpstreamFailed | None = None
+        last = b""
+        self._rest = lambda data: self._look_on(feed, data)
+        try:
+            last = await self._follow(answer, feed, first_due, committed)
+        except UpstreamFailed as error:
+            failure = error
+        finally:
+            self._note(feed.seen)
+        seen = feed.seen
+        if failure is None and seen.fault is not None:
+            failure = failure_of_fault(seen.fault)
+        if failure is None and not seen.carried:
+            failure = UpstreamFailed("the stream ended without content")
+        if failure is None:
+            record.settle()
+            await self._sink.end(last)
+            return
+        if not committed:
+            raise failure
+        if self._goes_on(failure):
+            if last:
+                await self._write(last)
+            usage = feed.usage()
+            thread.broke(failure, record.tokens(), usage if thread.usage is UNSET else plus(thread.usage, usage))
+            raise failure
+        self.told = record.error = failure
+        record.settle()
+        await self._sink.end(last + thread.failed(fault_of(failure, self._ask.lang)))
+
+    def _goes_on(self, failure: UpstreamFailed) -> bool:
+        within = self._record.tries <= self._ask.retries
+        return within and is_safe_to_retry(failure) and self._thread.may_go_on()
+
+    def _note(self, seen: Observer) -> None:
+        super()._note(seen)
+        thread, record = self._thread, self._record
+        if thread.breaks:
+            record.usage = sum_of(thread.spent, record.tokens())
+            record.usage_raw = None  # of several services none is the whole
