@@ -139,12 +139,19 @@ async def relay_rig(
     *,
     limits_of: Callable[[Actor], CallerLimits] | None = None,
     leases: LocalLeases | None = None,
+    cache_url: str = "memory://",
     **settings: Any,
 ) -> AsyncGenerator[Rig]:
     """Run a relay over ``db``; ``settings`` are those of the gateway."""
     ledger = Ledger()
     context = RelayContext(
-        db=db, secrets=box(), meter=ledger, settings=GatewaySettings(**settings), leases=leases, tick_s=TICK_S
+        db=db,
+        secrets=box(),
+        meter=ledger,
+        settings=GatewaySettings(**settings),
+        leases=leases,
+        cache_url=cache_url,
+        tick_s=TICK_S,
     )
     await context.start()
     async with contextlib.AsyncExitStack() as stack:

@@ -170,7 +170,8 @@ class Switchboard:
         if not state.admits(wish.model, now):
             return state.block(wish.model, now)
         bound = state.bound
-        if bound.rpm is None and bound.tpm is None:
+        # Places that this process alone gives out are counted by the state itself.
+        if bound.is_open if self._at_once is None else not bound.has_window:
             return None
         return self.limits.check((bound,), wish.tokens, now)
 
@@ -355,8 +356,8 @@ def _held(refusal: Refusal) -> _Blocked:
     error = RateLimited(limit=f"{refusal.limit} {_UNITS[refusal.what]}, {whose}", retry_after_s=retry_after_s)
     if refusal.never:
         return _Blocked(error, may_wait=False)
-    if refusal.what == "concurrent":
-        return _Blocked(error, may_wait=True)
+    if refusal.what == "concurrent":  # another process may give a place back, and nobody tells us
+        return _Blocked(error, may_wait=True, wait_s=retry_after_s)
     may_wait = whose == "model" and retry_after_s is not None
     return _Blocked(error, may_wait=may_wait, wait_s=retry_after_s, sure_s=retry_after_s or 0.0)
 

@@ -152,7 +152,9 @@ class SharedLimits:
             told = self._told.get(bound.name)
             if told is None or now >= told.until or not _holds(told, bound, tokens):
                 continue
-            left_s = max(0.0, told.at + told.refusal.retry_after_s - now)
+            # Nobody tells when another process gives a place back; so it is asked again soon.
+            till = told.until if told.refusal.what == "concurrent" else told.at + told.refusal.retry_after_s
+            left_s = max(0.0, till - now)
             if worst is None or (not worst.never and left_s > worst.retry_after_s):
                 worst = structs.replace(told.refusal, retry_after_s=left_s)
         return worst
