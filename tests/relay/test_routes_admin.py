@@ -90,7 +90,11 @@ async def test_a_dry_run_tells_who_would_serve_and_why_not_the_others(http: Http
         return answer.json()
 
     mine = await ask()
-    assert (mine["would_serve"], mine["strategy"], mine["strategy_from"]) == (everybodys.id, "lowest_latency", "model:m")
+    assert (mine["would_serve"], mine["strategy"], mine["strategy_from"]) == (
+        everybodys.id,
+        "lowest_latency",
+        "model:m",
+    )
     verdicts = {one["channel"]: one["verdict"] for one in mine["candidates"]}
     assert verdicts == {"everybody's": "serves", "the lab's": "group", "off": "resting"}
     assert all(one["why"] for one in mine["candidates"])
@@ -98,6 +102,11 @@ async def test_a_dry_run_tells_who_would_serve_and_why_not_the_others(http: Http
     assert (await ask(user_id=7, group="default"))["would_serve"] == everybodys.id
     assert (await ask(group="lab", exclude=[labs.id]))["would_serve"] == everybodys.id
     assert (await ask(model="unknown"))["candidates"] == []
+    # The next of the same priority is asked next, whatever stands above and may not serve; lower ones come later.
+    await rig.channel("http://127.0.0.1:9", "its twin")
+    await rig.channel("http://127.0.0.1:9", "a reserve", priority=-1)
+    by_rank = {one["rank"]: one["verdict"] for one in (await ask())["candidates"]}
+    assert (by_rank[1], by_rank[2], by_rank[3]) == ("serves", "next", "later")
     # A rule holds as soon as it is made, and no longer than it stands.
     await http("DELETE", f"{ROUTES}/{rule['id']}")
     assert (await ask())["strategy"] == "weighted"

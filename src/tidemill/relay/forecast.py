@@ -80,7 +80,7 @@ def forecast(
 def _in_tiers(snapshot: Snapshot, states: States, limits: Limits, wish: Wish, strategy: Strategy) -> list[Candidate]:
     now = clock.monotonic()
     found: list[Candidate] = []
-    rank = 0
+    rank, first = 0, 0
     for number, tier in enumerate(snapshot.tiers.get(wish.model, ()), 1):
         free: list[ChannelState] = []
         kept_out: list[Candidate] = []
@@ -97,7 +97,8 @@ def _in_tiers(snapshot: Snapshot, states: States, limits: Limits, wish: Wish, st
                 kept_out.append(_blocked(channel, number, block))
         for state, score in _ranked(strategy, free, Choice(wish.model, now, Turns(), lambda: 0.0, wish.affinity)):
             rank += 1
-            verdict = "serves" if rank == 1 else ("next" if number == 1 or rank == 1 else "later")
+            first = first or number
+            verdict = "serves" if rank == 1 else ("next" if number == first else "later")
             found.append(
                 Candidate(
                     channel_id=state.channel.id,
