@@ -77,7 +77,7 @@ class Rounds:
         told, failed = state.recent()
         identifier = uuid7()
         self._count(state, identifier, None if outcome.ok else outcome.reason or "the probe failed")
-        if outcome.key_fault is not None and self._serves(state):
+        if outcome.key_fault is not None and key is not NO_KEY and self._serves(state):
             state.refuse(key, outcome.key_fault, outcome.reason or "", clock.monotonic())
         return {
             "id": identifier,

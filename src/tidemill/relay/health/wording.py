@@ -6,6 +6,7 @@ from typing import Any
 from tidemill.operations.facade import AlertWish, Words
 from tidemill.relay.shifts import Shift, ShiftKind
 
+MAX_REASON = 500
 _WHY: Mapping[ShiftKind, Words] = {
     "key_refused": Words("服务拒绝了该密钥", "the service refuses it"),
     "key_broke": Words("余额或额度已用尽", "no balance or quota is left on it"),
@@ -40,7 +41,7 @@ def low_key(channel_id: int) -> str:
 def channel_down(shift: Shift, model: str | None) -> AlertWish:
     """Say that a channel (``model`` None), or a model on it, does not answer."""
     details: dict[str, Any] = {"channel": shift.channel, "model": model, "reason": shift.reason}
-    why = shift.reason or "-"
+    why = shift.reason[:MAX_REASON] or "-"
     if model is None:
         title = Words(f"渠道 {shift.channel} 不可用", f"Channel {shift.channel} is down")
     else:
