@@ -8620,7 +8620,7 @@ export interface operations {
                 after?: string | null;
                 /** @description Everybody's events; for administrators. */
                 all?: boolean;
-                /** @description jobs, tasks, usage, notices, with commas between; absent: all of them. */
+                /** @description jobs, tasks, usage, notices, alerts, by commas; absent: all of them. */
                 topics?: string | null;
             };
             header?: {
