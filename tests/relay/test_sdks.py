@@ -133,8 +133,18 @@ async def test_openai_shows_reasoning(sdk_rig: Rig, model: str) -> None:
         assert done.usage is not None
         assert done.usage.completion_tokens_details is not None
         assert (done.usage.completion_tokens_details.reasoning_tokens or 0) > 0
-        if model != "on-responses":  # they tell reasoning only as a summary, for which chat has no word
+        if model != "on-responses":  # they tell reasoning only as a summary, for which OpenAI's chat has no word
             assert "sky blue" in str(getattr(done.choices[0].message, "reasoning_content", ""))
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "on-openai"])
+async def test_a_chat_that_asks_for_a_summary_is_told_the_reasoning(sdk_rig: Rig, model: str) -> None:
+    asked: Any = {"model": model, "messages": [{"role": "user", "content": THINKS}], "reasoning_effort": "medium"}
+    async with openai_of(sdk_rig) as sdk:
+        done = await sdk.chat.completions.create(**asked, extra_body={"reasoning": {"summary": "auto"}})
+        assert "sky blue" in str(getattr(done.choices[0].message, "reasoning_content", ""))
+        hidden = await sdk.chat.completions.create(**asked, extra_body={"reasoning": {"exclude": True}})
+        assert not getattr(hidden.choices[0].message, "reasoning_content", "")
 
 
 @pytest.mark.parametrize("model", ["on-openai", "on-gemini"])

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tests.wire.canon import REPLY
@@ -79,6 +80,22 @@ def test_probabilities_of_tokens() -> None:
     logprobs = through(chunks).choices[0].logprobs
     assert logprobs
     assert json.loads(bytes(memoryview(logprobs))) == {"content": [token, token]}
+
+
+@pytest.mark.parametrize(
+    ("wish", "show", "summary"),
+    [
+        ({"summary": "auto"}, True, "auto"),
+        ({"summary": "auto", "exclude": True}, False, "auto"),
+        ({"exclude": False}, True, UNSET),
+        ({"max_tokens": 2000}, UNSET, UNSET),
+    ],
+)
+def test_a_chat_can_ask_to_be_told_the_reasoning(wish: Any, show: object, summary: object) -> None:
+    talk = [{"role": "user", "content": "x"}]
+    thinking = decoded({"messages": talk, "reasoning_effort": "low", "reasoning": wish}).thinking
+    assert thinking is not UNSET
+    assert (thinking.effort, thinking.show, thinking.summary) == ("low", show, summary)
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])

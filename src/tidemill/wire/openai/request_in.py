@@ -171,11 +171,13 @@ def _thinking(came: RequestIn) -> Thinking | UnsetType:
     if wish is None:
         return UNSET if came.reasoning_effort is None else Thinking(effort=came.reasoning_effort)
     budget = wish.max_tokens if wish.max_tokens is not None else wish.budget_tokens
+    hidden = wish.exclude if wish.exclude is not None or wish.summary is None else False
     return Thinking(
         mode=_thinking_mode(wish),
         effort=told(came.reasoning_effort or wish.effort),
         budget=told(budget),
-        show=UNSET if wish.exclude is None else not wish.exclude,
+        show=UNSET if hidden is None else not hidden,
+        summary=told(wish.summary),
     )
 
 

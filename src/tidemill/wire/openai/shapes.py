@@ -205,9 +205,13 @@ class StreamOptionsIn(Struct, frozen=True):
 
 
 class ReasoningIn(Struct, frozen=True):
-    """``reasoning`` (OpenRouter) or ``thinking`` (Anthropic's, in an OpenAI body): effort, or tokens."""
+    """``reasoning`` (OpenRouter, or as in the Responses) or ``thinking`` (Anthropic's, in an OpenAI body).
+
+    Effort or tokens; ``summary`` asks to be told it, ``exclude`` not to be.
+    """
 
     effort: str | None = None
+    summary: str | None = None
     max_tokens: int | None = None
     budget_tokens: int | None = None
     enabled: bool | None = None
