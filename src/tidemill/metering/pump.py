@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from msgspec import Struct
+
 from tidemill.kernel import clock
 from tidemill.kernel.actor import SystemReason, SystemScope
 from tidemill.metering import repository
@@ -17,7 +19,7 @@ from tidemill.metering.contracts import UsageEvent
 from tidemill.metering.errors import JournalMoved
 from tidemill.metering.journal.segments import START, left_over, read_from, segments, taken_over
 from tidemill.metering.journal.writer import JournalWriter
-from tidemill.metering.rows import decode_events, event_row, hourly_rows
+from tidemill.metering.rows import Hours, Row, decode_events, event_row
 from tidemill.platform.db import Database, Writer
 from tidemill.platform.telemetry import get_logger
 
@@ -27,8 +29,34 @@ ORPHANS_EVERY_S = 30.0
 # A mark without a file stays this long; it is 100 bytes, and younger ones may belong to another machine's folder.
 _MARK_KEPT = timedelta(days=7)
 _RETRY_S = 2.0
+# Events worked on at a time: about half a millisecond, here and on the database's thread, which calls have to wait.
+SLICE = 100
 
 _log = get_logger("tidemill.metering.pump")
+
+
+class _Batch(Struct, frozen=True):
+    """What one transaction writes. ``slices``: the events' rows, ``SLICE`` at a time."""
+
+    events: list[UsageEvent]
+    slices: list[list[Row]]
+    hours: list[Row]
+    unreadable: int
+
+
+async def _batch_of(payloads: Sequence[bytes]) -> _Batch:
+    """Make a batch, giving way to calls after each slice."""
+    events: list[UsageEvent] = []
+    slices: list[list[Row]] = []
+    hours, unreadable = Hours(), 0
+    for start in range(0, len(payloads), SLICE):
+        some, lost = decode_events(payloads[start : start + SLICE])
+        unreadable += lost
+        events.extend(some)
+        slices.append([event_row(event) for event in some])
+        hours.add(some)
+        await asyncio.sleep(0)
+    return _Batch(events, slices, hours.rows(), unreadable)
 
 
 class UsagePump:
@@ -135,17 +163,17 @@ class UsagePump:
                 if end is None and left_over(path, offset):
                     _log.warning("usage.journal_torn", file=path.name, offset=offset, broken=found.broken)
                 return count
-            events, unreadable = decode_events(found.payloads)
-            if unreadable:
-                _log.error("usage.journal_unreadable", file=path.name, offset=offset, entries=unreadable)
-            rows, hours = [event_row(event) for event in events], hourly_rows(events)
+            batch = await _batch_of(found.payloads)
+            if batch.unreadable:
+                _log.error("usage.journal_unreadable", file=path.name, offset=offset, entries=batch.unreadable)
             async with self._db.write() as w:
                 await self._advance(w, path.name, mark, offset + found.used)
-                await repository.add_events(w, _SCOPE, rows)
-                await repository.add_hours(w, _SCOPE, hours)
+                for rows in batch.slices:
+                    await repository.add_events(w, _SCOPE, rows)
+                await repository.add_hours(w, _SCOPE, batch.hours)
             self._marks[path.name] = offset + found.used
-            count += len(events)
-            self.on_batch(events)
+            count += len(batch.events)
+            self.on_batch(batch.events)
 
     async def _advance(self, w: Writer, name: str, before: int | None, after: int) -> None:
         if not await repository.move_taken(w, _SCOPE, name, before, after):

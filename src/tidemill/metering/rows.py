@@ -1,6 +1,6 @@
 """From journal entries to rows: pure, so that a batch is the same whoever makes it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +41,7 @@ def decode_events(payloads: Iterable[bytes]) -> tuple[list[UsageEvent], int]:
 def event_row(event: UsageEvent) -> Row:
     """Return the row of ``usage_events``."""
     tokens = event.tokens
+    into, out = tokens.request, tokens.response
     return {
         "id": event.id,
         "created_at": _moment(event.began_ms),
@@ -55,9 +56,9 @@ def event_row(event: UsageEvent) -> Row:
         "model": event.model[:_MODEL_LENGTH],
         "upstream_model": event.upstream_model[:_MODEL_LENGTH] if event.upstream_model else None,
         "stream": event.stream,
-        "request_tokens": tokens.request,
-        "response_tokens": tokens.response,
-        "total_tokens": tokens.total,
+        "request_tokens": into,
+        "response_tokens": out,
+        "total_tokens": into + out,
         "fresh_tokens": tokens.fresh,
         "cache_read_tokens": tokens.cache_read,
         "cache_write_tokens": tokens.cache_write,
@@ -79,34 +80,37 @@ def event_row(event: UsageEvent) -> Row:
     }
 
 
-def hourly_rows(events: Iterable[UsageEvent]) -> list[Row]:
-    """Sum events into rows of ``usage_hourly``, in the order of their key (so that two writers never deadlock)."""
-    sums: dict[tuple[Any, ...], Row] = {}
-    for event in events:
-        tokens, latency_ms = event.tokens, event.latency_ms
-        key = (
-            event.began_ms // _HOUR_MS,
-            event.user_id,
-            event.key_id or "",
-            event.model[:_MODEL_LENGTH],
-            event.channel_id or 0,
-            event.surface,
-        )
-        row = sums.get(key)
-        if row is None:
-            row = sums[key] = _empty(key)
-        row["requests"] += 1
-        row["errors"] += event.status in _ERRORS
-        row["request_tokens"] += tokens.request
-        row["response_tokens"] += tokens.response
-        row["total_tokens"] += tokens.total
-        row["latency_ms_sum"] += latency_ms
-        row["latency_ms_max"] = max(row["latency_ms_max"], latency_ms)
-    return [sums[key] for key in sorted(sums)]
+class Hours:
+    """Rows of ``usage_hourly`` in the making."""
+
+    def __init__(self) -> None:
+        # By the table's key: requests, errors, tokens in, tokens out, latencies' sum and maximum.
+        self._sums: dict[tuple[int, int, str, str, int, str], list[Any]] = {}
+
+    def add(self, events: Iterable[UsageEvent]) -> None:
+        """Take events in."""
+        for event in events:
+            tokens, latency_ms = event.tokens, event.latency_ms
+            hour, model = event.began_ms // _HOUR_MS, event.model[:_MODEL_LENGTH]
+            key = (hour, event.user_id, event.key_id or "", model, event.channel_id or 0, event.surface)
+            sums = self._sums.get(key)
+            if sums is None:
+                sums = self._sums[key] = [0, 0, 0, 0, 0.0, 0.0]
+            sums[0] += 1
+            sums[1] += event.status in _ERRORS
+            sums[2] += tokens.request
+            sums[3] += tokens.response
+            sums[4] += latency_ms
+            sums[5] = max(sums[5], latency_ms)
+
+    def rows(self) -> list[Row]:
+        """Return the rows, in the order of their key (so that two writers never deadlock)."""
+        return [_hour_row(key, self._sums[key]) for key in sorted(self._sums)]
 
 
-def _empty(key: tuple[Any, ...]) -> Row:
+def _hour_row(key: tuple[int, int, str, str, int, str], sums: Sequence[Any]) -> Row:
     hour, user_id, key_id, model, channel_id, surface = key
+    requests, errors, into, out, latency_ms_sum, latency_ms_max = sums
     return {
         "hour": _moment(hour * _HOUR_MS),
         "user_id": user_id,
@@ -114,14 +118,14 @@ def _empty(key: tuple[Any, ...]) -> Row:
         "model": model,
         "channel_id": channel_id,
         "surface": surface,
-        "requests": 0,
-        "errors": 0,
-        "request_tokens": 0,
-        "response_tokens": 0,
-        "total_tokens": 0,
+        "requests": requests,
+        "errors": errors,
+        "request_tokens": into,
+        "response_tokens": out,
+        "total_tokens": into + out,
         "cost_nano": 0,
-        "latency_ms_sum": 0.0,
-        "latency_ms_max": 0.0,
+        "latency_ms_sum": latency_ms_sum,
+        "latency_ms_max": latency_ms_max,
     }
 
 
