@@ -159,3 +159,27 @@ def test_a_share_of_failures_opens_it_too() -> None:
         else:
             succeeds(one, at=number / 10)
     assert not one.admits("m", 4.0)
+
+
+def test_the_end_of_a_pause_is_found_by_one_call_then_by_twice_as_many() -> None:
+    one = state(1)
+    (key,) = one.keys
+    one.enter("m", key)
+    one.leave("m", key, Ending(Verdict.GOOD, UpstreamBusy("wait", retry_after_s=10.0)), 0.0)
+    assert (block := one.block("m", 4.0)) is not None
+    assert (block.by, block.wait_s) == ("pause", 6.0)
+
+    def let_in(at: float) -> int:
+        """Return how many calls are let in at once."""
+        count = 0
+        while one.admits("m", at) and count < 100:
+            one.enter("m", key)
+            count += 1
+        return count
+
+    assert [let_in(10.0 + 0.25 * step) for step in range(5)] == [1, 1, 2, 4, 8]
+    assert (block := one.block("m", 11.1)) is not None
+    assert block.wait_s == pytest.approx(0.15)
+    one.leave("m", key, Ending(Verdict.GOOD, UpstreamBusy("wait", retry_after_s=10.0)), 11.2)
+    assert (let_in(21.1), let_in(21.2), let_in(21.3)) == (0, 1, 0), "a second refusal begins anew"
+    assert let_in(23.2) == 100
