@@ -184,5 +184,5 @@ def test_a_snapshot_orders_tiers_and_hides_what_takes_no_traffic() -> None:
     ]
     snapshot = build(channels, [])
     assert [[channel.id for channel in tier] for tier in snapshot.tiers["m"]] == [[2], [1]]
-    assert snapshot.callable_names() == ["m", "n"]
+    assert snapshot.callable_names("default") == ["m", "n"]
     assert set(snapshot.channels) == {1, 2, 3}

@@ -3,14 +3,20 @@
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from tests.relay.conftest import Start
 from tests.relay.rig import ADMIN, ASK, Rig, relay_rig
 from tests.relay.upstream import Upstream, answers, drops, refuses
 from tidemill.kernel import clock
 from tidemill.platform.db import Database
-from tidemill.relay.contracts import ChannelChange, Denied, Forecast, Price, Question, RuleWish
+from tidemill.relay.contracts import Call, ChannelChange, Denied, Forecast, Price, Question, RuleWish
+from tidemill.relay.errors import RateLimited
 from tidemill.relay.ports import CallerLimits
 from tidemill.relay.shifts import Shift
+
+
+MESSAGES = [{"role": "user", "content": "hi"}]
 
 
 async def call(rig: Rig, user: int = 1, **headers: str) -> int:
@@ -179,3 +185,28 @@ async def test_what_the_client_tried_before_lessens_our_tries(rig: Rig, services
     assert sum(len(service.seen) for service in services_down) == 3
     assert await call(rig, x_stainless_retry_count="2") == 502
     assert sum(len(service.seen) for service in services_down) == 4
+
+
+async def test_what_is_kept_for_a_group_is_shown_and_served_to_nobody_else(rig: Rig, services: Start) -> None:
+    service = await services()
+    await rig.channel(service, "vip", models=["v"], groups=["vip"])
+    await rig.channel(service, "all")
+    async with rig.http.get(rig.url + "/v1/models", headers={"authorization": "Bearer user-1"}) as answer:
+        assert [model["id"] for model in (await answer.json())["data"]] == ["m"]
+    async with rig.post({**ASK, "model": "v"}) as answer:
+        assert answer.status == 404
+    assert rig.context.relay.services("v") == []
+    call_of = Call(model="v", messages=MESSAGES, user_id=1, group="vip")
+    assert (await rig.context.relay.complete(call_of)).channel == "vip"
+
+
+async def test_calls_by_hand_are_held_to_the_rules_and_work_in_the_background_is_not(rig: Rig, services: Start) -> None:
+    await rig.channel(await services())
+    await rule(rig, kind="global", rpm=1)
+    background = Call(model="m", messages=MESSAGES, user_id=1)
+    for _ in range(3):
+        await rig.context.relay.complete(background)
+    by_hand = Call(model="m", messages=MESSAGES, user_id=1, is_held=True)
+    await rig.context.relay.complete(by_hand)
+    with pytest.raises(RateLimited):
+        await rig.context.relay.complete(by_hand)

@@ -205,7 +205,7 @@ class RelayApp:
         return Caller(actor.user_id, actor.key_id, actor.group, bounds)
 
     async def _models(self, door: Door, actor: Actor, sink: AsgiSink) -> None:
-        names = [name for name in self._board.snapshot.callable_names() if _allowed(actor, name)]
+        names = [name for name in self._board.snapshot.callable_names(actor.group) if _allowed(actor, name)]
         if not door.model:
             body = list_of(door.dialect, [self._card(name) for name in names])
         elif door.model in names:

@@ -30,7 +30,8 @@ class Call(Struct, frozen=True, kw_only=True):
 
     ``channel_id`` pins it to one channel: no other is tried, and retrying is the caller's business. ``timeout_s``
     bounds the whole call (never longer than the channel's own). ``wait_s`` bounds the wait for a slot; None: the
-    setting ``gateway.max_wait_s``.
+    setting ``gateway.max_wait_s``. ``group``: the user's, for channels that serve some groups only.
+    ``is_held``: the user asks at this moment, so the rules for users hold; work in the background has its own pace.
     """
 
     model: str
@@ -49,6 +50,8 @@ class Call(Struct, frozen=True, kw_only=True):
     wait_s: float | None = None
     key_id: str | None = None
     request_id: str | None = None
+    group: str = "default"
+    is_held: bool = False
 
 
 class TokenUsage(Struct, frozen=True):

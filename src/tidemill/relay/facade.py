@@ -13,6 +13,7 @@ from tidemill.kernel.ids import uuid7
 from tidemill.platform.tasks import TaskOwner
 from tidemill.relay.contracts import Call, Completion, ModelView, ServiceView, TokenUsage
 from tidemill.relay.errors import UpstreamFailed
+from tidemill.relay.limits.contracts import Bound
 from tidemill.relay.pipeline.ask import Ask, Caller
 from tidemill.relay.pipeline.run import Pipeline
 from tidemill.relay.pipeline.sinks import CollectingSink, QueueSink
@@ -84,7 +85,7 @@ class Relay:
             sink.fail(error)
 
     def services(self, model: str) -> list[ServiceView]:
-        """Return the channels that serve ``model``, as they stand; empty when there is none."""
+        """Return the channels that serve ``model`` for everybody, as they stand; empty when there is none."""
         return self._board.services(model)
 
     def models(self) -> list[ModelView]:
@@ -95,12 +96,16 @@ class Relay:
         channel = self._board.snapshot.channels.get(channel_id)
         return str(channel_id) if channel is None else channel.name
 
+    def _bounds(self, call: Call) -> tuple[Bound, ...]:
+        of_user = self._board.snapshot.rules.user_bound(call.user_id, call.group) if call.is_held else None
+        return () if of_user is None else (of_user,)
+
     def _ask(self, call: Call, *, stream: bool) -> Ask:
         return Ask(
             kind="chat",
             model=call.model,
             body=_body(call, stream=stream),
-            caller=Caller(call.user_id, call.key_id),
+            caller=Caller(call.user_id, call.key_id, call.group, self._bounds(call)),
             request_id=call.request_id or uuid7(),
             stream=stream,
             keeps_usage=stream,

@@ -95,9 +95,13 @@ class Snapshot(Struct, frozen=True):
     denies_users: bool = False
     counts_tokens: bool = False
 
-    def callable_names(self) -> list[str]:
-        """Return every name a call may use."""
-        return sorted(self.tiers)
+    def callable_names(self, group: str) -> list[str]:
+        """Return every name that a call of ``group`` may use."""
+        return sorted(
+            model
+            for model, tiers in self.tiers.items()
+            if any(not channel.groups or group in channel.groups for tier in tiers for channel in tier)
+        )
 
 
 EMPTY = Snapshot({}, {}, ())

@@ -98,10 +98,13 @@ class Switchboard:
             listener(shift)
 
     def services(self, model: str) -> list[ServiceView]:
-        """Show every channel that serves ``model``, highest priority first."""
+        """Show every channel that serves ``model`` for everybody, highest priority first.
+
+        One that is kept for some groups is none of them: who shares work over channels cannot tell whose it will be.
+        """
         now = clock.monotonic()
         tiers = self.snapshot.tiers.get(model, ())
-        return [self.states[channel.id].view(model, now) for tier in tiers for channel in tier]
+        return [self.states[channel.id].view(model, now) for tier in tiers for channel in tier if not channel.groups]
 
     def forecast(self, question: Question, user_id: int, group: str) -> Forecast:
         """Tell who would serve a call now and why, for ``user_id`` of ``group``; nothing is called or counted."""
