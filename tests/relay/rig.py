@@ -14,6 +14,7 @@ from tests.relay.upstream import DEADLINE_S, Upstream
 from tidemill.kernel.actor import Actor, AdminScope
 from tidemill.kernel.errors import TidemillError, Unauthenticated
 from tidemill.metering.contracts import UsageEvent
+from tidemill.platform.cache import open_cache
 from tidemill.platform.db import Database
 from tidemill.platform.secrets import Keyring, SecretBox
 from tidemill.platform.settings.groups.gateway import GatewaySettings
@@ -144,6 +145,7 @@ async def relay_rig(
 ) -> AsyncGenerator[Rig]:
     """Run a relay over ``db``; ``settings`` are those of the gateway."""
     ledger = Ledger()
+    cache = None if cache_url.startswith("memory://") else open_cache(cache_url)
     context = RelayContext(
         db=db,
         secrets=box(),
@@ -152,9 +154,12 @@ async def relay_rig(
         leases=leases,
         cache_url=cache_url,
         tick_s=TICK_S,
+        cache=cache,
     )
     await context.start()
     async with contextlib.AsyncExitStack() as stack:
+        if cache is not None:
+            stack.push_async_callback(cache.close)
         stack.push_async_callback(context.close)
         url = await stack.enter_async_context(served(context.asgi(identify, limits_of)))
         http = await stack.enter_async_context(

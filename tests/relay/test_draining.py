@@ -175,6 +175,7 @@ async def test_past_the_bound_the_service_is_left_and_the_usage_estimated(
         ({}, {}),
         ({"drain_s": BOUND_S, "max_drains": 0}, {}),
         ({"drain_s": BOUND_S}, {"prices": {"m": Price()}}),
+        ({"drain_s": BOUND_S}, {"prices": {"*": Price()}}),
     ],
 )
 async def test_else_the_service_sees_it_within_a_second(

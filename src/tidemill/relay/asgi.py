@@ -60,7 +60,7 @@ class RelayApp:
 
     ``wait_s``: how long a call waits for a slot; ``retries``: how many more tries it may take. ``max_body_bytes`` and
     ``body_timeout_s`` bound what a client may send, and how slowly. ``started_at``: the ``created`` of every model,
-    Unix seconds.
+    Unix seconds. ``continues``: whether a stream that breaks goes on elsewhere where the client says nothing of it.
     """
 
     def __init__(  # noqa: PLR0913 - each is a port or a bound of the surface

@@ -211,6 +211,48 @@ async def test_a_client_that_leaves_leaves_no_answer_behind(cached: Rig, service
     assert (await ask(cached, STREAM))[1] == "miss"
 
 
+async def test_equal_plain_questions_at_one_moment_are_one_call(cached: Rig, services: Start) -> None:
+    go_on = asyncio.Event()
+
+    async def waits(request: Request, wire: Wire) -> None:
+        await go_on.wait()
+        await answers(request, wire)
+
+    service = await services(waits)
+    await cached.channel(service)
+    calls = [asyncio.ensure_future(ask(cached)) for _ in range(5)]
+    await service.next_request()
+    async with asyncio.timeout(DEADLINE_S):
+        while len(cached.context.watch) < 5:
+            await asyncio.sleep(0.01)
+    go_on.set()
+    done = await asyncio.gather(*calls)
+    assert sorted(word or "" for _, word, _ in done) == ["hit"] * 4 + ["miss"]
+    assert len({body for _, _, body in done}) == 1
+    assert len(service.seen) == 1
+
+
+async def test_who_waits_for_an_answer_that_fails_asks_itself(cached: Rig, services: Start) -> None:
+    go_on = asyncio.Event()
+
+    async def waits(request: Request, wire: Wire) -> None:
+        await go_on.wait()
+        await refuses(400)(request, wire)
+
+    service = await services()
+    service.scripts.append(waits)
+    await cached.channel(service)
+    first = asyncio.ensure_future(ask(cached))
+    await service.next_request()
+    second = asyncio.ensure_future(ask(cached))
+    async with asyncio.timeout(DEADLINE_S):
+        while len(cached.context.watch) < 2:
+            await asyncio.sleep(0.01)
+    go_on.set()
+    assert ((await first)[0], (await second)[0]) == (400, 200)
+    assert len(service.seen) == 2
+
+
 async def test_calls_from_inside_are_never_answered_from_memory(cached: Rig, services: Start) -> None:
     from tidemill.relay.contracts import Call  # noqa: PLC0415 - one test's own
 

@@ -26,7 +26,7 @@ class Drains:
         """Tell whether a stream of ``channel`` is to be read on now: there is room, and somebody else's bill grows."""
         if self._bound_s <= 0 or self.running >= self._most or channel.is_local:
             return False
-        price = channel.prices.get(model)
+        price = channel.prices.get(model) or channel.prices.get("*")
         return price is None or price.input > 0 or price.output > 0
 
     async def read_on(self, answer: UpstreamAnswer, take: Take) -> bool:
