@@ -108,6 +108,18 @@ async def test_who_is_bound_by_nothing_asks_nobody(valkey: ValkeyServer, prefix:
         assert rounds == []
 
 
+async def test_the_first_call_connects_where_nobody_did(valkey: ValkeyServer, prefix: str) -> None:
+    before = judged_alone()
+    limits = SharedLimits(valkey.url, prefix=prefix)
+    try:
+        await let_in(limits, 1, SLOTS)
+        async with process(valkey.url, prefix) as other:
+            assert await in_flight(other, SLOTS) == 1
+    finally:
+        await limits.close()
+    assert judged_alone() == before
+
+
 async def test_everything_on_the_server_has_an_end(valkey: ValkeyServer, prefix: str) -> None:
     server = Client(valkey.url, setting="cache.url")
     async with process(valkey.url, prefix, lease_s=20) as limits:

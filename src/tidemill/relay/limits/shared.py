@@ -94,9 +94,16 @@ class SharedLimits:
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._told: dict[str, _Told] = {}
         self._alone_since: float | None = None
+        self._is_started = False
 
     async def start(self) -> None:
-        """Connect, waiting 2 s at most; a server that is not there is looked for in the background."""
+        """Connect, waiting 2 s at most; a server that is not there is looked for in the background.
+
+        The first call does so where nobody did. A second time does nothing.
+        """
+        if self._is_started:
+            return
+        self._is_started = True
         self._link.start()
         self._tasks.spawn("limits.dispatch", steadily("limits.dispatch", self._dispatch.round, 0.0))
         self._tasks.spawn("limits.renew", self._renew_steadily())
@@ -121,6 +128,7 @@ class SharedLimits:
         held = [bound for bound in bounds if not bound.is_open]
         if not held:
             return self._memory.count(bounds, tokens, clock.monotonic())
+        await self.start()
         self._asked += 1
         identifier = f"{self._process}:{self._asked}"
         try:
@@ -187,6 +195,7 @@ class SharedLimits:
 
     async def look(self, bounds: Sequence[Bound]) -> list[Standing]:
         """Return what is left of each of ``bounds`` now, over all processes."""
+        await self.start()
         held = [bound for bound in bounds if not bound.is_open]
         answer = await self._ask(held, "", 0) if held else None
         now = clock.monotonic()
