@@ -93,6 +93,8 @@ class Exchange(ABC):
         except BaseException:
             await answer.abort()
             raise
+        finally:
+            self._rest = None  # it knows this try in turn: let go of, both are freed as the call ends
         if self.told is None:
             await answer.finish()
         else:
