@@ -128,12 +128,50 @@ async def test_what_cannot_be_written_waits_in_order(
 
 
 async def test_the_queue_is_bounded_and_keeps_the_newest(ward: Ward) -> None:
-    desk = ward.health.desk
+    desk: Any = ward.health.desk  # looked into
     for number in range(MOST_WAITING + 10):
         desk.hear(shift(1, reason=str(number)))
-    assert len(desk._waiting) == MOST_WAITING  # pyright: ignore[reportPrivateUsage]
-    assert desk._waiting[0].reason == "10"  # pyright: ignore[reportPrivateUsage]
-    desk._waiting.clear()  # pyright: ignore[reportPrivateUsage]
+    assert len(desk._waiting) == MOST_WAITING
+    assert desk._waiting[0].shift.reason == "10"
+    desk._waiting.clear()
+
+
+async def test_a_breaker_that_opens_again_and_again_is_one_line(ward: Ward, services: Start) -> None:
+    channel = await ward.rig.channel(await services(Service()))
+    desk = ward.health.desk
+    for kind in ("opened", "opened", "closed", "opened"):
+        desk.hear(shift(channel.id, kind=kind))
+        await desk.flush()
+    desk.hear(shift(channel.id, model="m", key_id="k"))
+    desk.hear(shift(channel.id, model="m", key_id="other"))
+    await desk.flush()
+    assert [event.kind for event in await ward.events(channel.id)] == ["opened", "closed"] + ["opened"] * 3
+
+
+async def test_history_has_the_time_of_what_happened_and_any_text_that_a_service_says(
+    ward: Ward, services: Start
+) -> None:
+    channel = await ward.rig.channel(await services(Service()))
+    before = clock.now()
+    ward.health.desk.hear(shift(channel.id, reason="\x00odd \ud800" + "x" * 5000))
+    after = clock.now()
+    with clock.shifted(3600):
+        await ward.health.desk.flush()
+    [event] = await ward.events(channel.id)
+    assert before <= event.at <= after
+    assert event.reason is not None
+    assert event.reason.startswith(" odd ?xxx")
+    assert len(event.reason) == 500
+
+
+async def test_a_refusal_that_is_crowded_out_can_be_heard_again(ward: Ward) -> None:
+    desk: Any = ward.health.desk  # looked into
+    desk.hear(shift(1, kind="key_refused", key_id="k"))
+    for _ in range(MOST_WAITING):
+        desk.hear(shift(1))
+    desk.hear(shift(1, kind="key_refused", key_id="k"))
+    assert desk._waiting[-1].shift.kind == "key_refused"
+    desk._waiting.clear()
 
 
 async def test_shifts_of_a_channel_that_is_gone_are_dropped(ward: Ward, services: Start) -> None:

@@ -7,6 +7,11 @@ queue keeps the newest ``MOST_WAITING``: enough for every breaker of a large ins
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from tidemill.kernel import clock
 from tidemill.operations.facade import Alerts
@@ -24,6 +29,13 @@ RETRY_S = 1.0
 _log = get_logger("tidemill.relay.health")
 
 
+class Heard(Struct, frozen=True):
+    """A shift and when it was."""
+
+    at: datetime
+    shift: Shift
+
+
 class Desk:
     """Writes down the shifts of one process."""
 
@@ -31,8 +43,10 @@ class Desk:
         self._house = house
         self._warden = warden
         self._alerts = alerts
-        self._waiting: deque[Shift] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[Heard] = deque()
+        # Keys whose refusal waits to be written, and breakers that were written down as open.
         self._keys: set[str] = set()
+        self._open: set[tuple[int, str | None, str | None]] = set()
         self._came = asyncio.Event()
 
     def hear(self, shift: Shift) -> None:
@@ -41,7 +55,10 @@ class Desk:
             if shift.key_id in self._keys:
                 return
             self._keys.add(shift.key_id)
-        self._waiting.append(shift)
+        if len(self._waiting) >= MOST_WAITING:
+            self._done(self._waiting.popleft())
+        clean = msgspec.structs.replace(shift, reason=wording.storable(shift.reason))
+        self._waiting.append(Heard(clock.now(), clean))
         self._came.set()
 
     async def work(self) -> None:
@@ -57,22 +74,41 @@ class Desk:
             try:
                 await self.write(batch)
             except BaseException:
-                self._waiting.extendleft(reversed(batch[: MOST_WAITING - len(self._waiting)]))
+                self._waiting.extendleft(reversed(batch))
                 self._came.set()
                 raise
-            self._keys.difference_update(shift.key_id for shift in batch if shift.key_id)
+            for heard in batch:
+                self._done(heard)
 
-    async def write(self, batch: Sequence[Shift]) -> None:
+    def _done(self, heard: Heard) -> None:
+        """Note that a shift is written, or given up."""
+        shift = heard.shift
+        way = (shift.channel_id, shift.model, shift.key_id)
+        match shift.kind:
+            case "opened":
+                self._open.add(way)
+            case "closed":
+                self._open.discard(way)
+            case "key_refused" | "key_broke":
+                self._keys.discard(shift.key_id or "")
+        if len(self._open) > MOST_WAITING:
+            self._open = {one for one in self._open if one[0] in self._house.board.states}
+
+    async def write(self, batch: Sequence[Heard]) -> None:
         """Write shifts in one transaction."""
         async with self._house.db.write() as w:
-            events = [
-                event_row(shift.channel_id, shift.kind, model=shift.model, last4=shift.key_last4, reason=shift.reason)
-                for shift in batch
-                if shift.kind in {"opened", "closed"} or not shift.key_id
-            ]
-            await repository.add_events(w, SCOPE, events)
-            for shift in batch:  # bounded by MOST_AT_ONCE, and nearly always one
-                await self._act(w, shift)
+            await repository.add_events(w, SCOPE, [_row(heard) for heard in batch if self._is_history(heard.shift)])
+            for heard in batch:  # bounded by MOST_AT_ONCE, and nearly always one
+                await self._act(w, heard.shift)
+
+    def _is_history(self, shift: Shift) -> bool:
+        """Tell whether a shift is a line of history: a breaker that half-opens and opens again is not another one.
+
+        What the warden does is written down by him, with what he did.
+        """
+        if shift.kind == "opened":
+            return (shift.channel_id, shift.model, shift.key_id) not in self._open
+        return shift.kind == "closed" or not shift.key_id
 
     async def _act(self, w: Writer, shift: Shift) -> None:
         match shift.kind:
@@ -118,6 +154,12 @@ class Desk:
                         "channel.up", channel_id=shift.channel_id, channel=shift.channel, model=shift.model
                     )
                 )
+
+
+def _row(heard: Heard) -> dict[str, Any]:
+    shift = heard.shift
+    row = event_row(shift.channel_id, shift.kind, model=shift.model, last4=shift.key_last4, reason=shift.reason)
+    return {**row, "at": heard.at}
 
 
 def is_down(state: ChannelState, now: float) -> bool:

@@ -15,6 +15,7 @@ from tidemill.kernel import clock
 from tidemill.kernel.errors import TidemillError
 from tidemill.relay.channel_test import models_errand, servable, try_once
 from tidemill.relay.errors import UpstreamFailed
+from tidemill.relay.health.wording import storable
 from tidemill.relay.ports import Meter
 from tidemill.relay.rules import kind_of
 from tidemill.relay.snapshot import Channel, ChannelKey
@@ -28,7 +29,6 @@ SURFACE = "probe"
 _NOBODY = 0
 _MAX_LIST_BYTES = 8 * 1024 * 1024
 _ERRORS = 500
-_MAX_REASON = 500
 
 KeyFault = Literal["key_refused", "key_broke"]
 _FAULT_OF_KIND: dict[str, KeyFault] = {"auth": "key_refused", "balance": "key_broke"}
@@ -132,4 +132,4 @@ def _since(began: float) -> float:
 
 
 def _short(text: str) -> str:
-    return text[:_MAX_REASON]
+    return storable(text)

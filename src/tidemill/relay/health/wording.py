@@ -23,6 +23,11 @@ _TO_DO: Mapping[ShiftKind, Words] = {
 }
 
 
+def storable(text: str) -> str:
+    """Return what a service said as every database takes it, and not more than a history wants."""
+    return text[:MAX_REASON].encode("utf-8", "replace").decode().replace("\x00", " ")
+
+
 def down_key(channel_id: int, model: str | None) -> str:
     """Return what alerts of a channel, or of one of its models, are known by."""
     return f"channel_down:{channel_id}" if model is None else f"channel_down:{channel_id}:{model}"[:200]
@@ -41,7 +46,7 @@ def low_key(channel_id: int) -> str:
 def channel_down(shift: Shift, model: str | None) -> AlertWish:
     """Say that a channel (``model`` None), or a model on it, does not answer."""
     details: dict[str, Any] = {"channel": shift.channel, "model": model, "reason": shift.reason}
-    why = shift.reason[:MAX_REASON] or "-"
+    why = shift.reason or "-"
     if model is None:
         title = Words(f"渠道 {shift.channel} 不可用", f"Channel {shift.channel} is down")
     else:
