@@ -144,12 +144,12 @@ part_channels() {
   local id
   id=$(field 'd["id"]')
   get 200 /api/v1/admin/channels
+  get 200 /api/v1/admin/health
+  get 200 "/api/v1/admin/channels/$id/health"
+  get 200 "/api/v1/admin/channels/$id/events"
   get 200 "/api/v1/admin/channels/$id"
   send 200 PATCH "/api/v1/admin/channels/$id" '{"weight":2}'
   for act in test drain disable enable; do send 200 POST "/api/v1/admin/channels/$id/$act"; done
-  get 200 "/api/v1/admin/channels/$id/health"
-  get 200 "/api/v1/admin/channels/$id/events"
-  get 200 /api/v1/admin/health
   local key
   key=$(field 'd["keys"][0]["id"]')
   for act in disable enable; do send 200 POST "/api/v1/admin/channels/$id/keys/$key/$act"; done
