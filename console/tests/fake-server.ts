@@ -23,6 +23,15 @@ export const envelope = (data: unknown, message = "success") => ({ code: 200, me
 export const list = (items: unknown[], total = items.length, next: string | null = null) =>
   envelope({ items, total, page: 1, page_size: 50, next });
 
+/** A body is JSON but for files sent as they are. */
+function read(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 export function fakeServer(routes: Record<string, Answer>) {
   const asked: Asked[] = [];
   vi.stubGlobal("fetch", async (input: Request | string, init?: RequestInit) => {
@@ -34,7 +43,7 @@ export function fakeServer(routes: Record<string, Answer>) {
       path: url.pathname,
       query: url.searchParams,
       headers: request.headers,
-      body: text === "" ? undefined : JSON.parse(text),
+      body: text === "" ? undefined : read(text),
     };
     asked.push(one);
     const route = routes[`${one.method} ${one.path}`];

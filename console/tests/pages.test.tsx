@@ -4,6 +4,7 @@ import userEvent from "@testing-library/user-event";
 import axe from "axe-core";
 import { describe, expect, it } from "vitest";
 import { envelope, fakeServer, list, Refusal } from "./fake-server";
+import { GATEWAY } from "./gateway";
 import { ME, renderApp } from "./render-app";
 
 const TYPES = envelope({
@@ -184,7 +185,7 @@ const BASE = {
     Array.from({ length: 10 }, (_, index) => ({ index, data: { passage: `words ${index}` } })),
   ),
   "GET /api/v1/usage": NO_USAGE,
-  "GET /api/v1/admin/channels": { items: [], total: 0, next: null },
+  ...GATEWAY,
   "GET /api/v1/models": { models: [] },
   "GET /api/v1/admin/jobs": rows(JOB),
   [`GET /api/v1/admin/jobs/${JOB.id}`]: JOB_DETAIL,
@@ -276,6 +277,9 @@ describe("pages", () => {
     ["/review", "Review"],
     ["/reports", "Reports"],
     ["/channels", "Channels"],
+    ["/channels?tab=routing", "Channels"],
+    ["/calls", "Calls"],
+    ["/alerts", "Alerts"],
     ["/local-models", "Local models"],
     ["/keys", "API keys"],
     ["/jobs", "Jobs"],

@@ -23,7 +23,7 @@ export interface Column<T> {
   /** Cannot be hidden (the name, the actions). */
   fixed?: boolean;
   /** Hidden below this width, so that a phone shows what matters. */
-  from?: "sm" | "md" | "lg" | "xl";
+  from?: "sm" | "md" | "lg" | "xl" | "2xl";
   /** The server's sort word. */
   sort?: string;
   className?: string;
@@ -34,6 +34,7 @@ const FROM = {
   md: "max-md:hidden",
   lg: "max-lg:hidden",
   xl: "max-xl:hidden",
+  "2xl": "max-2xl:hidden",
 };
 
 export interface TableProps<T> {

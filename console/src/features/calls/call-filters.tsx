@@ -75,7 +75,7 @@ export function CallFilters({ url, setUrl, channels, isAdmin }: CallFiltersProps
         label={t("calls.filter.slow")}
         value={url.slow === undefined ? undefined : String(url.slow)}
         onChange={(text) => set({ slow: numberOf(text) })}
-        className="w-36"
+        className="w-44"
         number
       />
       {isAdmin ? (
@@ -91,7 +91,7 @@ export function CallFilters({ url, setUrl, channels, isAdmin }: CallFiltersProps
         label={t("calls.filter.search")}
         value={url.q ?? ""}
         onChange={(q) => set({ q: q || undefined })}
-        className="relative w-full sm:w-64"
+        className="relative w-full sm:w-80"
       />
       <Checkbox
         label={t("calls.filter.cached")}

@@ -249,7 +249,7 @@ function useColumns(stats: ChannelsStats | undefined): Column<Channel>[] {
       cell: (channel) => (
         <span className="block min-w-32">
           <span className="block font-medium">{channel.name}</span>
-          <span className="block max-w-64 truncate font-mono text-faint text-xs" title={channel.base_url}>
+          <span className="block max-w-52 truncate font-mono text-faint text-xs" title={channel.base_url}>
             {channel.id < 0 ? t("channels.readOnly") : channel.base_url}
           </span>
         </span>
@@ -278,7 +278,7 @@ function useColumns(stats: ChannelsStats | undefined): Column<Channel>[] {
       id: "priority",
       head: t("channels.priority"),
       right: true,
-      from: "lg",
+      from: "xl",
       text: (channel) => channel.priority,
       cell: (channel) => <InlineNumber channel={channel} field="priority" />,
     },
@@ -321,7 +321,7 @@ function useColumns(stats: ChannelsStats | undefined): Column<Channel>[] {
         <span className="flex items-center justify-end gap-2">
           <Sparkline
             values={latencyTrend(of(channel), stats?.to)}
-            className="h-5 w-14 shrink-0 text-running-bar max-xl:hidden"
+            className="h-5 w-10 shrink-0 text-running-bar max-xl:hidden"
           />
           <span title={t("channels.trend")}>{`${formatMs(channel.p50_ms)} / ${formatMs(channel.p95_ms)}`}</span>
         </span>
@@ -331,7 +331,7 @@ function useColumns(stats: ChannelsStats | undefined): Column<Channel>[] {
       id: "requests",
       head: t("channels.requestsDay"),
       right: true,
-      from: "xl",
+      from: "2xl",
       text: (channel) => of(channel)?.requests ?? 0,
       cell: (channel) => formatNumber(of(channel)?.requests ?? 0),
     },
@@ -400,7 +400,7 @@ function InlineNumber({ channel, field }: { channel: Channel; field: "priority" 
       step={1}
       min={field === "weight" ? 0 : undefined}
       aria-label={t(field === "weight" ? "channels.setWeight" : "channels.setPriority", { name: channel.name })}
-      className="tnum h-7 w-16 rounded-md border border-transparent bg-transparent px-1.5 text-right hover:border-line-strong focus:border-line-strong focus:bg-panel"
+      className="tnum h-7 w-14 rounded-md border border-transparent bg-transparent px-1.5 text-right hover:border-line-strong focus:border-line-strong focus:bg-panel"
       value={text ?? String(save.isPending ? save.variables : channel[field])}
       data-testid={`channel-${field}`}
       onChange={(event) => setText(event.target.value)}

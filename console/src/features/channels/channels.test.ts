@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Channel } from "@/api/channels";
-import { EMPTY_CHANNEL, formOf, toChange, toNewChannel } from "./channel-form";
+import { errorShare, latencyTrend } from "./channel-figures";
+import { EMPTY_CHANNEL, formOf, toChange, toNewChannel, unreadable } from "./channel-form";
 import { readModelLines, writeModelLines } from "./model-lines";
+import { readHeaders, readObject, readPrices, writeHeaders, writePrices } from "./text-lines";
 
 const channel: Channel = {
   id: 3,
@@ -76,5 +78,61 @@ describe("the channel form", () => {
       weight: 1,
       rpm: null,
     });
+  });
+});
+
+describe("prices, headers and parameters as text", () => {
+  it("are read and written back", () => {
+    const prices = readPrices("gpt-4o = 2.5 / 10\n* = 1\n");
+    expect(prices).toEqual({ ok: true, value: { "gpt-4o": { input: 2.5, output: 10 }, "*": { input: 1, output: 0 } } });
+    if (prices.ok) expect(writePrices(prices.value)).toBe("gpt-4o = 2.5 / 10\n* = 1 / 0");
+    const headers = readHeaders("x-team: a: b");
+    expect(headers).toEqual({ ok: true, value: { "x-team": "a: b" } });
+    if (headers.ok) expect(writeHeaders(headers.value)).toBe("x-team: a: b");
+    expect(readObject(" ")).toEqual({});
+  });
+
+  it("name the line that cannot be read", () => {
+    expect(readPrices("a = 1 / 2\n\nb")).toEqual({ ok: false, line: 3 });
+    expect(readPrices("a = -1")).toEqual({ ok: false, line: 1 });
+    expect(readHeaders(": x")).toEqual({ ok: false, line: 1 });
+    expect([readObject("[1]"), readObject("{"), readObject("null")]).toEqual([null, null, null]);
+  });
+
+  it("stop the form where one of them is wrong", () => {
+    expect(unreadable(EMPTY_CHANNEL)).toBeNull();
+    expect(unreadable({ ...EMPTY_CHANNEL, models: "a =" })).toEqual({ field: "models", line: 1 });
+    expect(unreadable({ ...EMPTY_CHANNEL, params: "{" })).toEqual({ field: "params" });
+    expect(unreadable({ ...EMPTY_CHANNEL, deniedUsers: ["7", "bob"] })).toEqual({ field: "deniedUsers" });
+  });
+});
+
+describe("figures of a channel", () => {
+  it("prefer the share of late over that since the start", () => {
+    expect(errorShare({ requests: 10, errors: 5, error_rate: 0 })).toBe(0);
+    expect(errorShare({ requests: 10, errors: 5, error_rate: null })).toBe(0.5);
+    expect(errorShare({ requests: 0, errors: 0, error_rate: null })).toBeNull();
+  });
+
+  it("put each hour into its place of the last day", () => {
+    const hour = (at: string, latency: number) => ({ hour: at, requests: 1, errors: 0, latency_ms_avg: latency });
+    const stats = {
+      channel_id: 3,
+      requests: 2,
+      errors: 0,
+      error_rate: 0,
+      request_tokens: 0,
+      response_tokens: 0,
+      total_tokens: 0,
+      cost_nano: 0,
+      cost_today_nano: 0,
+      latency_ms_avg: 1,
+      latency_ms_max: 1,
+      hours: [hour("2026-11-21T05:00:00Z", 10), hour("2026-11-22T03:00:00Z", 20)],
+    };
+    const trend = latencyTrend(stats, "2026-11-22T04:00:00Z");
+    expect(trend).toHaveLength(24);
+    expect([trend[1], trend[23], trend[0]]).toEqual([10, 20, 0]);
+    expect(latencyTrend(undefined, undefined)).toEqual([]);
   });
 });

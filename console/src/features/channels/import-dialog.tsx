@@ -122,8 +122,16 @@ function Preview({ report }: { report: ImportReport }) {
                   <th scope="row" className="w-1/4 py-1 pr-2 text-left font-normal text-soft">
                     {field.field}
                   </th>
-                  <td className="break-words py-1 pr-2 text-failed line-through decoration-1">{shown(field.before)}</td>
-                  <td className="break-words py-1 text-done">{shown(field.after)}</td>
+                  <td className="break-words py-1 pr-2 text-failed line-through decoration-1">
+                    {field.field === "keys"
+                      ? t("channels.import.keys", { count: Number(field.before) })
+                      : shown(field.before)}
+                  </td>
+                  <td className="break-words py-1 text-done">
+                    {field.field === "keys"
+                      ? t("channels.import.keysNow", { count: Number(field.after) })
+                      : shown(field.after)}
+                  </td>
                 </tr>
               ))}
             </tbody>

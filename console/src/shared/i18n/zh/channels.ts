@@ -115,6 +115,8 @@ export default {
     content: "文件内容",
     apply: "应用",
     created: "新建",
+    keys_other: "{{count}} 个密钥",
+    keysNow_other: "{{count}} 个密钥（替换）",
     changed: "修改",
     unchanged_other: "{{count, number}} 个渠道不变",
     nothing: "没有差异，不需要应用。",
