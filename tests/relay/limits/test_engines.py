@@ -120,6 +120,19 @@ async def test_a_changed_limit_holds_at_once(limits: Limits) -> None:
     assert (refusal.what, refusal.limit) == ("rpm", 2)
 
 
+async def test_a_lowered_limit_is_waited_for_until_enough_calls_have_left(limits: Limits) -> None:
+    before = Bound("key:1", rpm=3, tpm=30)
+    await let_in(limits, 10, before)
+    with clock.shifted(20):
+        await let_in(limits, 10, before)
+        with clock.shifted(20):
+            await let_in(limits, 10, before)
+            for lower in (Bound("key:1", rpm=2), Bound("key:1", tpm=20)):
+                assert 30 < (await refused(limits, 10, lower)).retry_after_s <= 40
+            for lower in (Bound("key:1", rpm=1), Bound("key:1", tpm=10)):
+                assert 50 < (await refused(limits, 10, lower)).retry_after_s <= 60
+
+
 async def test_bounds_that_bind_nothing_are_not_counted(limits: Limits) -> None:
     claim = await let_in(limits, 10, Bound("key:1"), Bound("user:1"))
     limits.correct(claim, 20)
