@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.relay.conftest import Start
@@ -64,6 +64,45 @@ def test_a_service_that_continues_from_a_beginning_gives_the_whole_text_once(
     kinds = [type(event) for event in shown]
     assert [kinds.count(kind) for kind in (Started, Opened, Closed, Stopped, Finished)] == [1] * 5
     assert {event.part for event in shown if isinstance(event, Opened | TextDelta | Closed)} == {0}
+
+
+dialects = st.sampled_from(list(Dialect))
+
+
+def frames_of(dialect: Dialect, text: str, sizes: list[int]) -> bytes:
+    """Write a whole stream of ``text`` in pieces of ``sizes``."""
+    encoder = codec_of(dialect).stream_encoder(Reply(id="up", model="x", created=1, keeps_usage=True))
+    events: list[Event] = [Started("up", "x"), Opened(0, "text")]
+    events += [TextDelta(0, piece) for piece in pieces(text, sizes) if piece]
+    return encoder.encode([*events, Closed(0), Stopped(Stop.END), Metered(Usage(fresh=9, text_out=2)), Finished()])
+
+
+@settings(deadline=None)  # the first example loads the codecs
+@given(texts.filter(bool), dialects, dialects, dialects, st.data())
+def test_a_stream_cut_at_any_byte_is_read_whole_by_any_client(
+    text: str, first: Dialect, second: Dialect, client: Dialect, data: st.DataObject
+) -> None:
+    """Two services and a client of whatever protocols; the first one's bytes stop anywhere."""
+    sizes = data.draw(st.lists(st.integers(1, 9), max_size=12))
+    whole = frames_of(first, text, sizes)
+    cut = data.draw(st.integers(0, len(whole)))
+    thread = Thread()
+    encoder = codec_of(client).stream_encoder(Reply(id="ours", model="m", created=1, keeps_usage=True))
+    sent = encoder.encode(Strand(thread).take(codec_of(first).stream_decoder().feed(whole[:cut])))
+    if not thread.may_go_on():
+        assert thread.text == text, "only after its last word is there nothing left to go on with"
+        return
+    thread.breaks = 1
+    rest = text[len(given_of(thread.text)) :]
+    assume(rest)  # a service says something
+    decoder = codec_of(second).stream_decoder()
+    came = [*decoder.feed(frames_of(second, rest, sizes)), *decoder.close()]
+    sent += encoder.encode(Strand(thread).take(came))
+    events = read(client, sent)
+    assert thread.text == text
+    assert text_of(events) == text
+    assert isinstance(events[-1], Finished)
+    assert sum(isinstance(event, Opened) for event in events) == 1
 
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."

@@ -122,6 +122,8 @@ class Strand:
         self._continues = thread.breaks > 0
         self._parts: dict[int, int | None] = {}  # theirs → the client's, None: not shown again
         text = thread.text
+        # A text whose service has closed it; for the client it stays open until something follows it.
+        self._closing: int | None = None
         self._joint = Joint(text, given_of(text), restates=restates) if self._continues else Joint("", "")
 
     def take(self, events: Iterable[Event]) -> list[Event]:
@@ -154,11 +156,13 @@ class Strand:
                 out.append(event if before is UNSET else Metered(plus(before, event.usage)))
             case Stopped():
                 self._flush(out)
+                self._close_text(out)
                 self._thread.blocked = True
                 self._end_text(out)
                 out.append(event)
             case Finished():
                 self._flush(out)
+                self._close_text(out)
                 out.append(event)
             case Ping() | Failed():
                 out.append(event)
@@ -172,11 +176,13 @@ class Strand:
             if self._continues and thread.open_text is not None and thread.open_text not in self._parts.values():
                 self._parts[event.part] = thread.open_text
                 return
-            self._flush(out)
+            self._close_text(out)
             thread.open_text = self._new(event.part)
             out.append(msgspec.structs.replace(event, part=thread.open_text))
             return
-        if event.kind != "reasoning":
+        if event.kind == "reasoning":
+            self._close_text(out)
+        else:
             self._block(out)
         out.append(msgspec.structs.replace(event, part=self._new(event.part)))
 
@@ -195,8 +201,15 @@ class Strand:
             return
         if part == self._thread.open_text:
             self._flush(out)
-            self._thread.open_text = None
-        out.append(Closed(part))
+            self._closing = part
+        else:
+            out.append(Closed(part))
+
+    def _close_text(self, out: list[Event]) -> None:
+        """Close a text that its service has closed."""
+        if self._closing is not None:
+            out.append(Closed(self._closing))
+            self._closing = self._thread.open_text = None
 
     def _flush(self, out: list[Event]) -> None:
         """Let go of what was held back."""
@@ -210,6 +223,7 @@ class Strand:
     def _block(self, out: list[Event]) -> None:
         """From here on nothing else may take over; a text that this service did not open is over."""
         self._flush(out)
+        self._close_text(out)
         self._thread.blocked = True
         self._end_text(out)
 
