@@ -31,6 +31,17 @@ EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"word"},"finish_reason
 LAST = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
+def _coroutines_of_ours() -> list[str]:
+    """Return the functions of the product between here and the loop, innermost first."""
+    ours: list[str] = []
+    frame: FrameType | None = inspect.currentframe()
+    while frame is not None and "asyncio" not in frame.f_code.co_filename:
+        if str(frame.f_globals.get("__name__")).startswith("tidemill."):
+            ours.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return ours
+
+
 class Answer:
     """An answer whose pieces are there already; says who asked for each."""
 
@@ -47,14 +58,7 @@ class Answer:
 
     async def next(self) -> bytes:
         await asyncio.sleep(0)
-        here = inspect.currentframe()
-        frame: FrameType | None = None if here is None else here.f_back
-        ours: list[str] = []
-        while frame is not None and "asyncio" not in frame.f_code.co_filename:
-            if "tidemill" in frame.f_code.co_filename:
-                ours.append(frame.f_code.co_name)
-            frame = frame.f_back
-        self._asked.append(ours)
+        self._asked.append(_coroutines_of_ours())
         return self._pieces.pop(0) if self._pieces else b""
 
     async def finish(self) -> None:
@@ -146,7 +150,8 @@ async def ground(memory_database: Database, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(relay_app, "open_upstreams", _instead(upstream))
     meter = Meter(memory_database, tmp_path)
     settings = GatewaySettings(caller_rpm=1_000_000, caller_max_concurrent=1000)
-    context = RelayContext(db=memory_database, secrets=box(), meter=meter, settings=settings)
+    # No tick comes: a call that outlives one pays for a task that listens for its client's leaving.
+    context = RelayContext(db=memory_database, secrets=box(), meter=meter, settings=settings, tick_s=3600)
     await context.start()
     wish = ChannelWish(name="one", base_url="http://127.0.0.1:9", models={"m": "m"}, keys=["sk-x"], max_concurrent=10)
     await context.channels.create(ADMIN, wish, None)
