@@ -1,12 +1,17 @@
 """What clients are told of their limits, each in its own protocol."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from tests.relay.conftest import Start
+from tests.relay.rig import ASK, relay_rig
 from tidemill.kernel import clock
+from tidemill.platform.db import Database
 from tidemill.relay.limits import Bound, Standing
 from tidemill.relay.limits.headers import duration, rate_headers
+from tidemill.relay.ports import CallerLimits
 from tidemill.wire.canonical_parts import Dialect
 
 KEY = Standing.of(
@@ -70,3 +75,28 @@ def test_who_is_held_to_nothing_is_told_nothing() -> None:
 )
 def test_durations_are_written_as_openai_does_and_never_too_short(seconds: float, text: bytes) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "prefix", "remaining"),
+    [
+        ("/v1/chat/completions", ASK, "x-ratelimit-", "x-ratelimit-remaining-requests"),
+        ("/v1/messages", {**ASK, "max_tokens": 5}, "anthropic-ratelimit-", "anthropic-ratelimit-requests-remaining"),
+    ],
+)
+async def test_answers_and_refusals_carry_them(
+    memory_database: Database, services: Start, path: str, body: Any, prefix: str, remaining: str
+) -> None:
+    async with relay_rig(memory_database, limits_of=lambda _: CallerLimits(rpm=1, tpm=100_000)) as rig:
+        await rig.channel(await services())
+        told: list[dict[str, str]] = []
+        for status in (200, 429):
+            async with rig.post(body, path) as answer:
+                assert answer.status == status, await answer.text()
+                told.append({name.lower(): value for name, value in answer.headers.items()})
+    for headers in told:
+        assert headers[remaining] == "0"
+        kinds = {name for name in headers if name.startswith(prefix)}
+        assert len(kinds) == (6 if prefix == "x-ratelimit-" else 12)
+    assert 0 < int(told[1]["retry-after"]) <= 60
+    assert 0 < int(told[1]["retry-after-ms"]) <= 60_000
