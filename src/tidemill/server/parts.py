@@ -289,7 +289,7 @@ class Parts:
                 SystemSchedule(SWEEP, SWEEP, "17 3 * * *"),
                 SystemSchedule(FORGET_ALERTS, FORGET_ALERTS, "27 3 * * *"),
                 SystemSchedule(FORGET, FORGET, "37 3 * * *"),
-                SystemSchedule(BALANCES, BALANCES, "*/10 * * * *"),
+                SystemSchedule(BALANCES, BALANCES, "*/30 * * * *"),
             ),
         )
 

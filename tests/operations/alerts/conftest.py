@@ -1,6 +1,6 @@
 """Alerts over a fresh database, with ways out that remember, and a worker that runs their jobs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -80,10 +80,17 @@ class Office:
         async with self.db.write() as w:
             return await self.alerts.recover(w, SYSTEM, key)
 
+    async def claim(self) -> Sequence[Claimed]:
+        async with self.db.write() as w:
+            return await repository.claim(w, SYSTEM, "w1", SEND, 100)
+
+    async def runs(self) -> list[Any]:
+        """Return what the handler sees of each job that is due."""
+        return [_Context(one) for one in await self.claim()]
+
     async def work(self) -> int:
         """Run every job that is due, once; returns how many."""
-        async with self.db.write() as w:
-            claimed = await repository.claim(w, SYSTEM, "w1", SEND, 100)
+        claimed = await self.claim()
         for one in claimed:
             await self.sender.send(_Context(one))  # pyright: ignore[reportArgumentType]
         async with self.db.write() as w:
