@@ -5,6 +5,7 @@ import gzip
 import socket
 import zlib
 
+import msgspec
 import pytest
 
 from tests.fixtures.ports import free_port
@@ -63,6 +64,16 @@ async def test_a_header_cannot_break_out_of_its_line(engine: Open, serve: Serve,
 async def test_what_is_no_address_is_refused(engine: Open, url: str) -> None:
     with pytest.raises(UpstreamBrokenError):
         await engine().send(errand(url))
+
+
+async def test_a_get_has_no_body_and_its_own_line(engine: Open, serve: Serve) -> None:
+    service, upstreams = await serve(ok), engine()
+    for method in ("GET", "POST", "GET"):
+        answer = await upstreams.send(msgspec.structs.replace(errand(service, b""), method=method))
+        assert await answer.read(100) == b"answer to "
+        await answer.finish()
+    assert [asked.line.split(" ")[0] for asked in service.asked] == ["GET", "POST", "GET"]
+    assert len(service.lines) == 1
 
 
 async def test_a_long_body_arrives_whole_at_a_slow_service(engine: Open, serve: Serve) -> None:
