@@ -211,6 +211,26 @@ async def test_a_client_that_leaves_leaves_no_answer_behind(cached: Rig, service
     assert (await ask(cached, STREAM))[1] == "miss"
 
 
+async def test_what_kept_a_stream_alive_is_not_kept(memory_database: Database, services: Start) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(request: Request, wire: Wire) -> None:
+        await go_on.wait()
+        await answers(request, wire)
+
+    async with relay_rig(memory_database, response_cache="on", heartbeat_s=0.05) as rig:
+        await rig.channel(await services(slow))
+        async with asyncio.timeout(DEADLINE_S), rig.post(STREAM) as answer:
+            assert answer.headers["x-gateway-cache"] == "miss"
+            assert await answer.content.readuntil(b"\n\n") == b": keep-alive\n\n"
+            go_on.set()
+            rest = await answer.read()
+        async with rig.post(STREAM) as answer:
+            assert answer.headers["x-gateway-cache"] == "hit"
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            assert await answer.read() == rest.replace(b": keep-alive\n\n", b"")
+
+
 async def test_equal_plain_questions_at_one_moment_are_one_call(cached: Rig, services: Start) -> None:
     go_on = asyncio.Event()
 
