@@ -214,6 +214,22 @@ async def test_new_keys_bring_back_a_channel_that_had_lost_its_own(ward: Ward, s
     assert await ward.health.settling.work() == 1
 
 
+async def test_a_file_that_wants_a_channel_enabled_does_not_bring_refused_keys_back(
+    ward: Ward, services: Start
+) -> None:
+    script = Service()
+    script.refused[ONE] = (401, "")
+    channel = await ward.rig.channel(await services(script), keys=[ONE])
+    await ward.call()
+    await ward.write_down()
+    report = await ward.rig.context.imports.run(ADMIN, [ChannelChange(name="one", status="enabled", keys=[ONE])], None)
+    assert (report.created, report.changed) == ([], [])
+    assert (await ward.channel(channel.id)).status == "auto_disabled"
+    await ward.rig.context.imports.run(ADMIN, [ChannelChange(name="one", status="enabled", keys=[TWO])], None)
+    view = await ward.channel(channel.id)
+    assert (view.status, view.keys[0].status) == ("enabled", "active")
+
+
 async def test_a_key_that_a_person_disabled_is_left_alone(ward: Ward, services: Start) -> None:
     service = await services(Service())
     channel = await ward.rig.channel(service, keys=[ONE, TWO])
