@@ -200,7 +200,11 @@ export function Strip({ bars, label, tall }: { bars: readonly StripBar[]; label:
       className={cx("flex min-w-0 items-end justify-end gap-px", tall ? "h-20 border-b" : "h-6")}
     >
       {bars.map((bar) => (
-        <span key={bar.id} title={bar.title} className="flex h-full min-w-0 max-w-8 flex-1 items-end">
+        <span
+          key={bar.id}
+          title={bar.title}
+          className={cx("flex h-full min-w-0 flex-1 items-end", tall ? "max-w-8" : "max-w-2")}
+        >
           <span
             className={cx("w-full rounded-t-[1px]", FILL[bar.tone])}
             style={{ height: bar.share === null ? 0 : `max(2px, ${Math.min(1, bar.share) * 100}%)` }}

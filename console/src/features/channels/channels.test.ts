@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Channel } from "@/api/channels";
+import { breakerOf, channelTone } from "@/shared/channel-state";
 import { errorShare, latencyTrend } from "./channel-figures";
 import { EMPTY_CHANNEL, formOf, toChange, toNewChannel, unreadable } from "./channel-form";
 import { readModelLines, writeModelLines } from "./model-lines";
@@ -134,5 +135,26 @@ describe("figures of a channel", () => {
     expect(trend).toHaveLength(24);
     expect([trend[1], trend[23], trend[0]]).toEqual([10, 20, 0]);
     expect(latencyTrend(undefined, undefined)).toEqual([]);
+  });
+});
+
+describe("the breakers of a channel", () => {
+  const lane = (model: string | null, breaker: Channel["breaker"] = "open") => ({
+    key_last4: "9f3c",
+    model,
+    breaker,
+    retry_in_s: 1,
+    reason: null,
+  });
+  const of = (...lanes: ReturnType<typeof lane>[]) => breakerOf({ ...channel, lanes });
+
+  it("are the channel's when they keep every model of every key away", () => {
+    expect(of()).toBe("closed");
+    expect(of(lane("chat"))).toBe("partly");
+    expect(of(lane("chat"), lane("embed"))).toBe("open");
+    expect(of(lane("chat"), lane("embed", "half_open"))).toBe("half_open");
+    expect(of(lane(null))).toBe("open");
+    expect(of(lane("chat", "closed"))).toBe("closed"); // a pause, no breaker
+    expect(channelTone({ ...channel, lanes: [lane("chat")] })).toBe("warn");
   });
 });

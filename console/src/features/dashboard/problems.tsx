@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import type { Channel } from "@/api/channels";
 import type { LocalModel } from "@/api/local-models";
 import type { TaskItem } from "@/api/tasks";
+import { breakerOf } from "@/shared/channel-state";
 import { Time } from "@/shared/time";
 import { Panel } from "@/ui/blocks";
 import { StateShape, TONE_TEXT } from "@/ui/state";
@@ -23,7 +24,8 @@ export function problemsOf(
 ): Problem[] {
   const found: Problem[] = [];
   for (const channel of channels) {
-    const down = channel.status === "auto_disabled" || (channel.status === "enabled" && channel.breaker !== "closed");
+    const down =
+      channel.status === "auto_disabled" || (channel.status === "enabled" && breakerOf(channel) !== "closed");
     if (down)
       found.push({
         kind: "channel",

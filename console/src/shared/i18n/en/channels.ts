@@ -30,7 +30,7 @@ export default {
   removeTag: "Remove tag {{name}}",
   state: "State",
   status: { enabled: "Enabled", disabled: "Disabled", autoDisabled: "Disabled by itself", draining: "Draining" },
-  breaker: { open: "Breaker open", halfOpen: "Probing" },
+  breaker: { open: "Breaker open", halfOpen: "Probing", partly: "Partly open" },
   inFlight: "In flight",
   latency: "p50 / p95",
   errors: "Error rate",

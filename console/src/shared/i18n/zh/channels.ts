@@ -28,7 +28,7 @@ export default {
   removeTag: "移除标签 {{name}}",
   state: "状态",
   status: { enabled: "启用", disabled: "停用", autoDisabled: "自动停用", draining: "排空中" },
-  breaker: { open: "熔断", halfOpen: "试探" },
+  breaker: { open: "熔断", halfOpen: "试探", partly: "部分熔断" },
   inFlight: "进行中",
   latency: "p50 / p95",
   errors: "错误率",
