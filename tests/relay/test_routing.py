@@ -15,7 +15,6 @@ from tidemill.relay.errors import RateLimited
 from tidemill.relay.ports import CallerLimits
 from tidemill.relay.shifts import Shift
 
-
 MESSAGES = [{"role": "user", "content": "hi"}]
 
 
