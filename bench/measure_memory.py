@@ -22,7 +22,7 @@ from tests.fixtures.processes import clean_environment
 IN_ALL = False
 MINUTES = float(os.environ.get("TIDEMILL_BENCH_MINUTES", "10"))
 SAMPLE_S = 1.0
-# 144 MB a day. At some 20,000 calls a minute, a call that kept one object of 16 bytes would be over it.
+# 144 MB a day. At some 8,000 calls a minute, a call that kept a dozen bytes would be over it.
 SLOPE_LIMIT_KB_PER_MIN = 100.0
 CALLERS = 32
 # Of each caller's calls every tenth is a stream, every fiftieth a stream that its client leaves.
