@@ -22,9 +22,12 @@ PAGES = {
     "review": "/review",
     "reports": "/reports",
     "channels": "/channels",
+    "routing": "/channels?tab=routing",
+    "calls": "/calls",
     "local-models": "/local-models",
     "keys": "/keys",
     "schedules": "/schedules",
+    "alerts": "/alerts",
     "jobs": "/jobs",
     "dead-letters": "/jobs?tab=dead",
 }
