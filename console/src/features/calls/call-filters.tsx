@@ -1,10 +1,12 @@
 /** The filters above the log of calls, kept in the address. */
-import type { ReactNode } from "react";
+import { ChevronDown } from "lucide-react";
+import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { CALL_STATUSES } from "@/api/calls";
 import { SearchBox } from "@/shared/search-box";
 import { numberOf, oneOf } from "@/shared/url-state";
 import { Button } from "@/ui/button";
+import { cx } from "@/ui/cx";
 import { Checkbox, Input, Select } from "@/ui/field";
 import { type CallsUrl, isNarrowed, NO_FILTERS, SPANS, WAYS } from "./filters";
 
@@ -17,10 +19,17 @@ export interface CallFiltersProps {
 
 export function CallFilters({ url, setUrl, channels, isAdmin }: CallFiltersProps) {
   const { t } = useTranslation();
+  const [more, setMore] = useState(false);
   // Another question begins at its own first page.
   const set = (part: Partial<CallsUrl>) => setUrl({ ...part, cursor: undefined });
   return (
     <div className="flex flex-1 flex-wrap items-center gap-2" data-testid="call-filters">
+      <SearchBox
+        label={t("calls.filter.search")}
+        value={url.q ?? ""}
+        onChange={(q) => set({ q: q || undefined })}
+        className="relative w-full sm:w-80"
+      />
       <Choice
         label={t("calls.filter.status")}
         value={url.status}
@@ -33,78 +42,83 @@ export function CallFilters({ url, setUrl, channels, isAdmin }: CallFiltersProps
           </option>
         ))}
       </Choice>
-      <Choice
-        label={t("calls.filter.span")}
-        value={url.span}
-        onChange={(value) => set({ span: oneOf(value, SPANS) })}
-        testId="calls-span"
+      <Button
+        look="quiet"
+        aria-expanded={more}
+        className="sm:hidden"
+        icon={<ChevronDown aria-hidden className={cx("size-3.5 transition-transform", more && "rotate-180")} />}
+        onClick={() => setMore(!more)}
       >
-        {SPANS.map((span) => (
-          <option key={span} value={span}>
-            {t(`calls.filter.spans.${span}`)}
-          </option>
-        ))}
-      </Choice>
-      {isAdmin ? (
+        {t("calls.filter.label")}
+      </Button>
+      <div className={cx("flex flex-wrap items-center gap-2 sm:contents", !more && "max-sm:hidden")}>
         <Choice
-          label={t("calls.filter.channel")}
-          value={url.channel === undefined ? undefined : String(url.channel)}
-          onChange={(value) => set({ channel: numberOf(value) })}
+          label={t("calls.filter.span")}
+          value={url.span}
+          onChange={(value) => set({ span: oneOf(value, SPANS) })}
+          testId="calls-span"
         >
-          {channels.map((channel) => (
-            <option key={channel.id} value={String(channel.id)}>
-              {channel.name}
+          {SPANS.map((span) => (
+            <option key={span} value={span}>
+              {t(`calls.filter.spans.${span}`)}
             </option>
           ))}
         </Choice>
-      ) : null}
-      <Choice label={t("calls.filter.stream")} value={url.way} onChange={(value) => set({ way: oneOf(value, WAYS) })}>
-        {WAYS.map((way) => (
-          <option key={way} value={way}>
-            {t(`calls.filter.${way}`)}
-          </option>
-        ))}
-      </Choice>
-      <Typed
-        label={t("calls.filter.model")}
-        value={url.model}
-        onChange={(model) => set({ model })}
-        className="w-40 font-mono text-xs"
-      />
-      <Typed
-        label={t("calls.filter.slow")}
-        value={url.slow === undefined ? undefined : String(url.slow)}
-        onChange={(text) => set({ slow: numberOf(text) })}
-        className="w-44"
-        number
-      />
-      {isAdmin ? (
+        {isAdmin ? (
+          <Choice
+            label={t("calls.filter.channel")}
+            value={url.channel === undefined ? undefined : String(url.channel)}
+            onChange={(value) => set({ channel: numberOf(value) })}
+          >
+            {channels.map((channel) => (
+              <option key={channel.id} value={String(channel.id)}>
+                {channel.name}
+              </option>
+            ))}
+          </Choice>
+        ) : null}
+        <Choice label={t("calls.filter.stream")} value={url.way} onChange={(value) => set({ way: oneOf(value, WAYS) })}>
+          {WAYS.map((way) => (
+            <option key={way} value={way}>
+              {t(`calls.filter.${way}`)}
+            </option>
+          ))}
+        </Choice>
         <Typed
-          label={t("calls.filter.user")}
-          value={url.user === undefined ? undefined : String(url.user)}
-          onChange={(text) => set({ user: numberOf(text) })}
-          className="w-28"
+          label={t("calls.filter.model")}
+          value={url.model}
+          onChange={(model) => set({ model })}
+          className="w-40 font-mono text-xs"
+        />
+        <Typed
+          label={t("calls.filter.slow")}
+          value={url.slow === undefined ? undefined : String(url.slow)}
+          onChange={(text) => set({ slow: numberOf(text) })}
+          className="w-44"
           number
         />
-      ) : null}
-      <SearchBox
-        label={t("calls.filter.search")}
-        value={url.q ?? ""}
-        onChange={(q) => set({ q: q || undefined })}
-        className="relative w-full sm:w-80"
-      />
-      <Checkbox
-        label={t("calls.filter.cached")}
-        checked={url.cached === true}
-        onChange={(event) => set({ cached: event.target.checked || undefined })}
-      />
-      {isAdmin ? (
+        {isAdmin ? (
+          <Typed
+            label={t("calls.filter.user")}
+            value={url.user === undefined ? undefined : String(url.user)}
+            onChange={(text) => set({ user: numberOf(text) })}
+            className="w-28"
+            number
+          />
+        ) : null}
         <Checkbox
-          label={t("calls.filter.mine")}
-          checked={url.mine === true}
-          onChange={(event) => set({ mine: event.target.checked || undefined })}
+          label={t("calls.filter.cached")}
+          checked={url.cached === true}
+          onChange={(event) => set({ cached: event.target.checked || undefined })}
         />
-      ) : null}
+        {isAdmin ? (
+          <Checkbox
+            label={t("calls.filter.mine")}
+            checked={url.mine === true}
+            onChange={(event) => set({ mine: event.target.checked || undefined })}
+          />
+        ) : null}
+      </div>
       {isNarrowed(url) ? (
         <Button small look="quiet" onClick={() => setUrl(NO_FILTERS)} data-testid="clear-filters">
           {t("table.clearFilters")}

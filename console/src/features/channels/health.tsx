@@ -45,7 +45,7 @@ export function Health({ id }: { id: number }) {
             )}
           />
           <p className="tnum mt-1 flex justify-between text-faint text-xs">
-            <Time at={points[0]?.at} />
+            {points.length > 1 ? <Time at={points[0]?.at} /> : <span />}
             <span>{t("channels.health.tall")}</span>
             <Time at={points[points.length - 1]?.at} />
           </p>
