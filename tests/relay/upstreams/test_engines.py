@@ -474,6 +474,7 @@ async def test_an_answer_packed_against_our_wish_is_unpacked(engine: Open, serve
 @pytest.mark.parametrize(
     ("encoding", "data"),
     [("gzip", PACKED["gzip"][:-9]), ("gzip", b"hello"), ("deflate", b"\xff\xff"), ("br", b"x"), ("gzip, gzip", b"x")],
+    ids=["cut short", "no gzip", "no deflate", "unknown", "twice"],  # packed bytes hold the time of packing
 )
 async def test_a_packing_that_cannot_be_undone_breaks_the_answer(
     engine: Open, serve: Serve, encoding: str, data: bytes
