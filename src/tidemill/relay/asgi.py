@@ -39,8 +39,6 @@ _log = get_logger("tidemill.relay")
 
 _JSON = (b"content-type", b"application/json")
 _SCOPE = "relay"
-_MAX_TOLD = 200
-_MAX_DIGITS = 3
 
 
 def no_limits(actor: Actor) -> CallerLimits:
@@ -188,9 +186,9 @@ class RelayApp:
             keeps_usage=opened.stream and wants_usage(opened.body),
             forwarded=forwarded_of(headers),
             wait_s=self._wait_s,
-            retries=max(0, self._retries - _retried(headers)),
-            region=_told(headers, b"x-gateway-region"),
-            session=_told(headers, b"x-gateway-session"),
+            retries=max(0, self._retries - wishes.retried),
+            region=wishes.region,
+            session=wishes.session,
             lang=_lang(headers),
             cache=wishes.cache,
             thread=Thread() if continues and opened.stream and kind == "chat" else None,
@@ -241,21 +239,6 @@ class RelayApp:
             answer.append((b"allow", b"POST" if door.method == "POST" else b"GET, HEAD"))
         await sink.start(status, answer)
         await sink.end(body)
-
-
-def _told(headers: Headers, name: bytes) -> str | None:
-    """Return a short header as text; None when it is absent or nothing a client may say."""
-    value = header(headers, name)
-    if value is None or not 0 < len(value) <= _MAX_TOLD or not value.isascii():
-        return None
-    text = value.decode("ascii").strip()
-    return text if text and text.isprintable() else None
-
-
-def _retried(headers: Headers) -> int:
-    """Return how often the client's SDK has tried already: its tries and ours must not multiply."""
-    told = header(headers, b"x-stainless-retry-count")
-    return int(told) if told is not None and told.isdigit() and len(told) <= _MAX_DIGITS else 0
 
 
 def _allowed(actor: Actor, model: str) -> bool:
