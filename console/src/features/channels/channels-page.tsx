@@ -323,7 +323,9 @@ function useColumns(stats: ChannelsStats | undefined): Column<Channel>[] {
             values={latencyTrend(of(channel), stats?.to)}
             className="h-5 w-10 shrink-0 text-running-bar max-xl:hidden"
           />
-          <span title={t("channels.trend")}>{`${formatMs(channel.p50_ms)} / ${formatMs(channel.p95_ms)}`}</span>
+          <span className="min-w-28 text-right" title={t("channels.trend")}>
+            {`${formatMs(channel.p50_ms)} / ${formatMs(channel.p95_ms)}`}
+          </span>
         </span>
       ),
     },
