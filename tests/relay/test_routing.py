@@ -209,3 +209,18 @@ async def test_calls_by_hand_are_held_to_the_rules_and_work_in_the_background_is
     await rig.context.relay.complete(by_hand)
     with pytest.raises(RateLimited):
         await rig.context.relay.complete(by_hand)
+
+
+async def test_a_service_that_lacks_the_model_is_passed_over_and_not_blamed(rig: Rig, services: Start) -> None:
+    lacking, serving = await services(refuses(404, "no such model")), await services()
+    view = await rig.channel(lacking, "lacking", priority=9)
+    await rig.channel(serving, "serving")
+    for _ in range(6):
+        assert await call(rig) == 200
+    assert (await rig.context.channels.get(ADMIN, view.id)).breaker == "closed"
+    await rig.context.channels.set_status(
+        ADMIN, next(iter(rig.context.board.states.keys() - {view.id})), "disabled", None
+    )
+    async with rig.post() as answer:
+        assert answer.status == 404
+        assert "no such model" in (await answer.json())["error"]["message"]

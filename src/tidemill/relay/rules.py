@@ -22,7 +22,7 @@ from tidemill.wire.openai_errors import UpstreamComplaint
 # A longer pause asked for by an upstream is kept, but not believed beyond this.
 MAX_RETRY_AFTER_S = 600.0
 
-_UNAUTHORISED, _NO_MONEY, _FORBIDDEN, _BUSY, _UNAVAILABLE = 401, 402, 403, 429, 503
+_UNAUTHORISED, _NO_MONEY, _FORBIDDEN, _NOT_FOUND, _BUSY, _UNAVAILABLE = 401, 402, 403, 404, 429, 503
 _KIND_OF_STATUS: Mapping[int, FailureKind] = {
     _UNAUTHORISED: "auth",
     _NO_MONEY: "balance",
@@ -126,8 +126,11 @@ def failure_of_fault(fault: Fault, status: int | None = None) -> UpstreamFailed:
 
 
 def is_safe_to_retry(failure: UpstreamFailed) -> bool:
-    """Tell whether another channel may be tried; nothing of the answer may have gone out yet."""
-    return failure.kind in _SAFE_TO_RETRY
+    """Tell whether another channel may be tried; nothing of the answer may have gone out yet.
+
+    A 404 speaks of a model or an address that the channel was given, which the client knows nothing of.
+    """
+    return failure.kind in _SAFE_TO_RETRY or failure.upstream_status == _NOT_FOUND
 
 
 def is_worth_repeating(failure: UpstreamFailed) -> bool:
