@@ -148,6 +148,21 @@ async def test_a_server_that_forgot_the_scripts_is_taught_them_again(valkey: Val
     await server.close()
 
 
+async def test_a_correction_comes_before_the_next_call_also_where_it_is_the_first(
+    valkey: ValkeyServer, prefix: str
+) -> None:
+    server = Client(valkey.url, setting="cache.url")
+    minute = Bound("user:1", tpm=100)
+    async with process(valkey.url, prefix) as limits:
+        for _ in range(3):
+            await server.ask("SCRIPT", "FLUSH")
+            claim = await let_in(limits, 60, minute)  # the server knows this script again, and not the others
+            limits.correct(claim, 20)
+            limits.release(await let_in(limits, 80, minute), refused=True)
+            limits.release(claim, refused=True)
+    await server.close()
+
+
 async def test_what_waits_is_sent_before_a_process_ends(valkey: ValkeyServer, prefix: str) -> None:
     async with process(valkey.url, prefix) as other:
         async with process(valkey.url, prefix) as limits:

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 from tidemill.platform.redis import Away, Link, Refused, Word
 from tidemill.platform.telemetry import get_logger
 from tidemill.platform.telemetry.metrics import registry
-from tidemill.relay.limits.scripts import Script
+from tidemill.relay.limits.scripts import ALL, Script
 
 log = get_logger(__name__)
 
@@ -62,6 +62,7 @@ class Dispatch:
         self._link = link
         self._waiting: deque[_Command] = deque()
         self._wake = asyncio.Event()
+        self._is_taught = False
         # What the server last said instead of an answer.
         self.error = ""
 
@@ -88,14 +89,17 @@ class Dispatch:
         await self._wake.wait()
         if not self._link.is_up:
             self.give_up()
+            self._is_taught = False
             await self._link.wait_up()
         batch = [self._waiting.popleft() for _ in range(min(ROUND, len(self._waiting)))]
         if not self._waiting:
             self._wake.clear()
         try:
+            await self._teach()
             await self._carry(batch)
         except (Away, Refused) as error:
             self.error = str(error)
+            self._is_taught = False
             self._waiting.extendleft(command for command in reversed(batch) if command.answer is None)
             if self._waiting:
                 self._wake.set()
@@ -103,10 +107,20 @@ class Dispatch:
             for command in batch:
                 command.tell(None)
 
+    async def _teach(self) -> None:
+        """Make the scripts known to a server that was not asked before.
+
+        A round in which one of them is unknown is not in order any more: what follows it has run before it.
+        """
+        if not self._is_taught:
+            await self._link.ask_all([["SCRIPT", "LOAD", script.text] for script in ALL])
+            self._is_taught = True
+
     async def _carry(self, batch: Sequence[_Command]) -> None:
         answers = await self._link.ask_all([command.by_digest() for command in batch])
         unknown = [place for place, answer in enumerate(answers) if _is_unknown(answer)]
         if unknown:
+            self._is_taught = False
             # What came after an unknown script went before it now; what can be done twice is done in order again.
             again = [
                 place

@@ -157,3 +157,5 @@ redis.call('PEXPIRE', KEYS[1], math.floor(tonumber(ARGV[2]) / 1000) + 1000)
 return 1
 """
 )
+
+ALL = (CLAIM, CHANGE, RENEW)
