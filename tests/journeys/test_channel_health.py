@@ -9,10 +9,10 @@ from playwright.async_api import Locator, Page, expect
 from tests.fixtures.processes import LOOPBACK_ONLY, Server, ServerFactory, Simulator, SimulatorFactory
 from tests.journeys.test_first_generation import sign_in
 
-# Long enough to be seen open, short enough to wait for.
+# Longer than the page takes to look again, short enough to wait for.
 SETTINGS = {
-    "TIDEMILL_GATEWAY__BREAKER_PAUSE_S": "8",
-    "TIDEMILL_GATEWAY__BREAKER_MAX_PAUSE_S": "8",
+    "TIDEMILL_GATEWAY__BREAKER_PAUSE_S": "15",
+    "TIDEMILL_GATEWAY__BREAKER_MAX_PAUSE_S": "15",
 }
 NOTICED_MS = 40_000
 CALLS = 10
@@ -70,7 +70,7 @@ async def test_a_channel_goes_down_is_shown_with_its_reason_and_recovers(
     lines = await ask_who(page)
     await expect(lines.nth(0)).to_have_attribute("data-verdict", "serves")
     await expect(lines.nth(0)).to_contain_text("reserve")
-    await row.click()
+    await row.get_by_text("first", exact=True).click()  # not its middle, where numbers are edited in place
     sheet = page.get_by_test_id("channel-sheet")
     await expect(sheet.get_by_test_id("channel-lanes")).to_contain_text("error", ignore_case=True, timeout=NOTICED_MS)
     await expect(sheet.get_by_test_id("channel-events")).to_contain_text("Breaker opened", timeout=NOTICED_MS)
