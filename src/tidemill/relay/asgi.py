@@ -115,6 +115,7 @@ class RelayApp:
             if not sink.hung_up or task is None or task.uncancel() > 0:
                 raise
         except Exception:
+            # The edge of a request: a fault of ours is logged with its trace, and told while nothing has gone out.
             _log.exception("relay.failed", path=path, request_id=request_id)
             if sink.started:
                 raise

@@ -54,6 +54,21 @@ class CodecExchange(Exchange):
 
     async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
         feed, committed, record = self._feed(), Committed(), self._record
+        last, failure = await self._to_its_end(answer, feed, first_due, committed)
+        if failure is None:
+            record.settle()
+            await self._sink.end(last)
+            return
+        if not committed:
+            raise failure
+        self.told = record.error = failure
+        record.settle()
+        await self._sink.end(last or feed.failed(fault_of(failure, self._ask.lang)))
+
+    async def _to_its_end(
+        self, answer: UpstreamAnswer, feed: Feed, first_due: float, committed: Committed
+    ) -> tuple[bytes, UpstreamFailed | None]:
+        """Follow a stream and note what was seen; returns the last bytes, and what went wrong if anything did."""
         failure: UpstreamFailed | None = None
         last = b""
         self._rest = lambda data: self._look_on(feed, data)
@@ -68,15 +83,7 @@ class CodecExchange(Exchange):
             failure = failure_of_fault(seen.fault)
         if failure is None and not seen.carried:
             failure = UpstreamFailed("the stream ended without content")
-        if failure is None:
-            record.settle()
-            await self._sink.end(last)
-            return
-        if not committed:
-            raise failure
-        self.told = record.error = failure
-        record.settle()
-        await self._sink.end(last or feed.failed(fault_of(failure, self._ask.lang)))
+        return last, failure
 
     async def _follow(self, answer: UpstreamAnswer, feed: Feed, first_due: float, committed: Committed) -> bytes:
         """Hand on what comes; returns the last bytes, which end the answer."""

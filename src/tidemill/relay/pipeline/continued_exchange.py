@@ -18,7 +18,7 @@ from tidemill.relay.pipeline.follow import Committed
 from tidemill.relay.pipeline.joint import given_of
 from tidemill.relay.pipeline.observer import Observer
 from tidemill.relay.pipeline.prefill import RESTATING, continued, told_to_go_on
-from tidemill.relay.rules import failure_of_fault, is_safe_to_retry
+from tidemill.relay.rules import is_safe_to_retry
 from tidemill.relay.upstreams.port import Errand, UpstreamAnswer, Upstreams
 from tidemill.relay.upstreams.request import prepare
 from tidemill.relay.upstreams.translate import translate
@@ -139,20 +139,7 @@ class ContinuedExchange(TranslatedExchange):
     async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
         feed, committed, record, thread = self._feed(), Committed(), self._record, self._thread
         committed.now = thread.breaks > 0
-        failure: UpstreamFailed | None = None
-        last = b""
-        self._rest = lambda data: self._look_on(feed, data)
-        try:
-            last = await self._follow(answer, feed, first_due, committed)
-        except UpstreamFailed as error:
-            failure = error
-        finally:
-            self._note(feed.seen)
-        seen = feed.seen
-        if failure is None and seen.fault is not None:
-            failure = failure_of_fault(seen.fault)
-        if failure is None and not seen.carried:
-            failure = UpstreamFailed("the stream ended without content")
+        last, failure = await self._to_its_end(answer, feed, first_due, committed)
         if failure is None:
             record.settle()
             await self._sink.end(last)
