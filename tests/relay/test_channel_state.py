@@ -140,6 +140,7 @@ def test_probes_count_for_the_whole_and_recent_calls_are_told_once() -> None:
     one.probed(0.0, "refused")
     one.probed(0.0, "refused")
     assert not one.admits("m", 1.0)
+    assert one.last_error == "refused"
     one.probed(1.0, None)
     assert one.admits("m", 1.0)
     assert [shift.kind for shift in told] == ["opened", "closed"]

@@ -207,7 +207,9 @@ class ChannelState:
         if reason is None:
             if self.breaker.succeed(now):
                 self._shift("closed")
-        elif self.breaker.fail(now, reason):
+            return
+        self.last_error = reason
+        if self.breaker.fail(now, reason):
             self._shift("opened", reason=reason)
 
     def refuse(self, key: ChannelKey, kind: ShiftKind, reason: str, now: float) -> None:
