@@ -1,13 +1,16 @@
 """One suite for every engine of the database port."""
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, delete, func, insert, select, text
 
 from tidemill.platform.db import Database, IntegrityError, JsonText, UtcTime, insert_or_nothing, open_database, upsert
 from tidemill.platform.db.bells import change_seq
+from tidemill.platform.db.sqlite import SqliteDatabase
 
 DEADLINE_S = 10.0
 thing = Table(
@@ -211,6 +214,21 @@ async def test_another_process_hears_the_bell(database_url: str) -> None:
         await ours.close()
         await theirs.close()
     assert heard.is_set()
+
+
+async def test_a_new_file_opens_while_another_connection_is_writing(tmp_path: Path) -> None:
+    # Without its log written ahead yet, as another process that has only just made it leaves it.
+    writing = sqlite3.connect(tmp_path / "new.db", isolation_level=None)
+    writing.execute("BEGIN IMMEDIATE")
+    db = SqliteDatabase(str(tmp_path / "new.db"))
+    try:
+        check = asyncio.create_task(db.check())
+        await asyncio.wait([check], timeout=0.2)
+        writing.execute("COMMIT")
+        await check
+    finally:
+        writing.close()
+        await db.close()
 
 
 async def test_every_change_of_a_topic_is_counted(database: Database) -> None:

@@ -7,6 +7,7 @@ read snapshots (WAL). A file in memory has one connection for both.
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -29,6 +30,24 @@ WATCH_INTERVAL_S = 0.5
 READERS = 4
 
 
+def _into_wal(connection: sqlite3.Connection) -> None:
+    """Have a log written ahead.
+
+    On a new file several connections can want this change at once. The one that SQLite fears would deadlock hears
+    without the busy timeout that the file is locked, so it asks again here for as long.
+    """
+    give_up_at = clock.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or clock.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 class _Lane:
     """One connection and the thread that alone touches it."""
 
@@ -42,9 +61,9 @@ class _Lane:
         return asyncio.wrap_future(self._thread.submit(self._on_thread, work))
 
     def _on_thread(self, work: Callable[[Connection], T]) -> T:
-        if self._connection is None:
-            self._connection = self._engine.connect()
         try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
             return work(self._connection)
         except OperationalError as error:
             reason = str(error.orig)
@@ -158,7 +177,7 @@ class SqliteDatabase:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
         if not self._in_memory:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _into_wal(connection)
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             connection.execute("PRAGMA journal_size_limit = 67108864")
         return connection
