@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,14 +46,13 @@ def test_the_examples_follow_a_task(server: Server, simulator: Simulator) -> Non
         assert curl.stdout is not None
         assert python.stdout is not None
         assert curl.stdout.readline() == b"retry: 2000\n"
-        said: list[str] = []
-        # Tasks are started until the second one, which takes a moment to connect, hears of one.
+        # Tasks are started until the second one, which takes a moment to connect, hears of one to its end.
         while python.poll() is None:
             work.start_task(1)
-            said.append(python.stdout.readline())
-        said.append(python.stdout.read())
+            with suppress(subprocess.TimeoutExpired):
+                python.wait(1)
         assert python.returncode == 0
-        assert re.search(r"^task\.ended task_\S+ 2/2$", "".join(said), re.MULTILINE)
+        assert re.search(r"^task\.ended task_\S+ 2/2$", python.stdout.read(), re.MULTILINE)
         seen = b""
         while b'"type":"task.ended"' not in seen:
             seen += curl.stdout.readline()
