@@ -23,7 +23,7 @@ from tidemill.kernel.actor import AdminScope, SystemReason, SystemScope
 from tidemill.platform.db import migrate
 from tidemill.platform.settings.load import load
 from tidemill.relay.contracts import ChannelWish
-from tidemill.relay.upstreams.port import Errand
+from tidemill.relay.upstreams.port import Errand, Take, pour_by_reading
 from tidemill.server.wiring import Runtime
 
 REPETITIONS = 7
@@ -60,6 +60,10 @@ class Answer:
             return b""
         self._next += 1
         return self._pieces[self._next - 1]
+
+    async def pour(self, take: Take) -> None:
+        """Hand over what is there."""
+        await pour_by_reading(self, take)
 
     async def finish(self) -> None:
         """Do nothing: there is no connection to give back."""

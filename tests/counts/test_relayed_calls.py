@@ -2,11 +2,9 @@
 
 import asyncio
 import gc
-import inspect
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -20,7 +18,8 @@ from tidemill.relay import app as relay_app
 from tidemill.relay.app import RelayContext
 from tidemill.relay.asgi import RelayApp
 from tidemill.relay.contracts import ChannelWish
-from tidemill.relay.upstreams.port import Errand
+from tidemill.relay.pipeline.asgi_sink import POST
+from tidemill.relay.upstreams.port import Errand, Take
 
 MANY = 50
 ANSWER = (
@@ -31,35 +30,36 @@ EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"word"},"finish_reason
 LAST = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
-def _coroutines_of_ours() -> list[str]:
-    """Return the functions of the product between here and the loop, innermost first."""
-    ours: list[str] = []
-    frame: FrameType | None = inspect.currentframe()
-    while frame is not None and "asyncio" not in frame.f_code.co_filename:
-        if str(frame.f_globals.get("__name__")).startswith("tidemill."):
-            ours.append(frame.f_code.co_name)
-        frame = frame.f_back
-    return ours
-
-
 class Answer:
-    """An answer whose pieces are there already; says who asked for each."""
+    """An answer whose pieces come one after the other, ``pause_s`` apart, from callbacks as those of a socket."""
 
     status = 200
     headers: Mapping[str, str] = {"content-type": "application/json"}
 
-    def __init__(self, pieces: Sequence[bytes], asked: list[list[str]]) -> None:
+    def __init__(self, pieces: Sequence[bytes], pause_s: float) -> None:
         self._pieces = list(pieces)
-        self._asked = asked
+        self._pause_s = pause_s
 
     async def read(self, limit: int) -> bytes:
         del limit
         return b"".join(self._pieces)
 
     async def next(self) -> bytes:
-        await asyncio.sleep(0)
-        self._asked.append(_coroutines_of_ours())
+        await asyncio.sleep(self._pause_s)
         return self._pieces.pop(0) if self._pieces else b""
+
+    async def pour(self, take: Take) -> None:
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+        loop.call_soon(self._come, take, over)
+        await over
+
+    def _come(self, take: Take, over: "asyncio.Future[None]") -> None:
+        piece = self._pieces.pop(0) if self._pieces else b""
+        if take(piece) or not piece:
+            over.set_result(None)
+        else:
+            asyncio.get_running_loop().call_later(self._pause_s, self._come, take, over)
 
     async def finish(self) -> None:
         """Nothing to give back."""
@@ -73,10 +73,10 @@ class Instant:
 
     def __init__(self) -> None:
         self.stream: Sequence[bytes] = ()
-        self.asked: list[list[str]] = []
+        self.pause_s = 0.0
 
     async def send(self, errand: Errand) -> Answer:
-        return Answer(self.stream if b'"stream":true' in errand.body else [ANSWER], self.asked)
+        return Answer(self.stream if b'"stream":true' in errand.body else [ANSWER], self.pause_s)
 
     async def forget(self, pool: int) -> None:
         """Nothing to close."""
@@ -95,8 +95,16 @@ class Caller:
     def __init__(self, app: RelayApp) -> None:
         self._app = app
         self.sent: list[Any] = []
+        self.posted: list[bytes] = []
+        # The tasks that posted; None where it was the loop itself.
+        self.posted_by: set[object] = set()
 
-    async def call(self, *, stream: bool = False) -> None:
+    def _post(self, data: bytes) -> bool:
+        self.posted.append(data)
+        self.posted_by.add(asyncio.current_task())
+        return True
+
+    async def call(self, *, stream: bool = False, posts: bool = False) -> None:
         flag = ',"stream":true' if stream else ""
         body = f'{{"model":"m","messages":[{{"role":"user","content":"hi"}}]{flag}}}'.encode()
         arriving = iter([{"type": "http.request", "body": body, "more_body": False}])
@@ -113,6 +121,7 @@ class Caller:
             "path": "/v1/chat/completions",
             "query_string": b"",
             "headers": [(b"authorization", b"Bearer user-1"), (b"content-type", b"application/json")],
+            "extensions": {POST: self._post} if posts else {},
         }
         await asyncio.get_running_loop().create_task(self._app(scope, receive, send))
 
@@ -145,13 +154,16 @@ class Ground:
 
 
 @pytest.fixture
-async def ground(memory_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Ground]:
+async def ground(
+    memory_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncGenerator[Ground]:
     upstream, counter = Instant(), Counter()
     monkeypatch.setattr(relay_app, "open_upstreams", _instead(upstream))
     meter = Meter(memory_database, tmp_path)
     settings = GatewaySettings(caller_rpm=1_000_000, caller_max_concurrent=1000)
-    # No tick comes: a call that outlives one pays for a task that listens for its client's leaving.
-    context = RelayContext(db=memory_database, secrets=box(), meter=meter, settings=settings, tick_s=3600)
+    # Where no tick comes no call pays for a task that listens for its client's leaving.
+    tick_s: float = getattr(request, "param", 3600)
+    context = RelayContext(db=memory_database, secrets=box(), meter=meter, settings=settings, tick_s=tick_s)
     await context.start()
     wish = ChannelWish(name="one", base_url="http://127.0.0.1:9", models={"m": "m"}, keys=["sk-x"], max_concurrent=10)
     await context.channels.create(ADMIN, wish, None)
@@ -177,34 +189,46 @@ async def test_a_plain_call_is_two_messages_one_write_to_the_journal_and_no_sql(
 async def test_a_stream_is_a_message_for_each_read_and_one_write_to_the_journal(ground: Ground) -> None:
     ground.upstream.stream = [EVENT] * MANY + [LAST]
     await ground.caller.call(stream=True)
-    # The head, each event, what the last read held before [DONE], and [DONE].
-    assert len(ground.caller.sent) == 1 + MANY + 1 + 1
+    # The head, each event, and what the last read held with [DONE].
+    assert len(ground.caller.sent) == 1 + MANY + 1
     assert ground.counter.calls == ["journal"]
 
 
 async def test_what_the_upstream_sent_at_once_goes_on_at_once(ground: Ground) -> None:
     ground.upstream.stream = [EVENT * MANY, LAST]
     await ground.caller.call(stream=True)
-    assert len(ground.caller.sent) == 1 + 1 + 1 + 1
+    assert len(ground.caller.sent) == 1 + 1 + 1
     assert ground.caller.sent[1]["body"] == EVENT * MANY
 
 
-async def test_an_event_wakes_one_coroutine_of_the_relay(ground: Ground) -> None:
+async def test_an_event_goes_on_in_the_callback_that_brought_it(ground: Ground) -> None:
     ground.upstream.stream = [EVENT] * MANY + [LAST]
-    await ground.caller.call(stream=True)
-    assert len(ground.upstream.asked) > MANY
-    assert {tuple(names) for names in ground.upstream.asked} == {("_follow",)}
+    await ground.caller.call(stream=True, posts=True)
+    # Sent are the head, the first event, which decides that this service answers, and the last with [DONE].
+    assert [message.get("body") for message in ground.caller.sent[1:]] == [EVENT, LAST]
+    assert ground.caller.posted == [EVENT] * (MANY - 1)
+    assert ground.caller.posted_by == {None}, "no task is woken for an event"
 
 
 async def test_a_call_leaves_nothing_for_the_collector(ground: Ground) -> None:
     ground.upstream.stream = [EVENT] * 3 + [LAST]
-    await ground.caller.call(stream=True)
+    assert await _left_by(ground) < MANY, "less than one object a call: whatever else the process does meanwhile"
+
+
+@pytest.mark.parametrize("ground", [0.001], indirect=True, ids=["ticking"])
+async def test_nor_does_one_so_long_that_its_client_is_listened_for(ground: Ground) -> None:
+    ground.upstream.stream, ground.upstream.pause_s = [EVENT] * 3 + [LAST], 0.005
+    assert await _left_by(ground) < MANY
+
+
+async def _left_by(ground: Ground) -> int:
+    """Make calls and return how many objects they left behind in circles."""
+    await ground.caller.call(stream=True, posts=True)
     gc.collect()
     gc.disable()
     try:
         for number in range(MANY):
-            await ground.caller.call(stream=number % 2 == 0)
-        left = gc.collect()
+            await ground.caller.call(stream=number % 2 == 0, posts=number % 4 == 0)
+        return gc.collect()
     finally:
         gc.enable()
-    assert left < MANY, "less than one object a call: whatever else the process does meanwhile"

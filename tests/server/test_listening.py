@@ -7,6 +7,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from tidemill.relay.pipeline.asgi_sink import POST as POST_EXTENSION
 from tidemill.server.listening import Listener
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -127,3 +128,54 @@ async def test_a_connection_closes_with_everything_sent() -> None:
     await settled(lambda: wire.closed)
     assert len(wire.writes) == 1
     assert wire.writes[0].endswith(b"\r\n\r\nok")
+
+
+async def test_a_posted_part_is_what_a_sent_one_would_be() -> None:
+    async def streams(scope: Any, receive: Any, send: Any) -> None:
+        del receive
+        post = scope["extensions"][POST_EXTENSION]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for part in (b"one", b"x" * 300):
+            if scope["path"] == "/posted":
+                assert post(part)
+            else:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"last"})
+
+    answers: list[bytes] = []
+    for path in (b"/posted", b"/sent"):
+        listener, wire = connected(streams)
+        listener.data_received(GET.replace(b"/", path, 1))
+        await settled(lambda wire=wire: bool(wire.writes) and wire.writes[-1].endswith(b"0\r\n\r\n"))
+        answers.append(b"".join(wire.writes))
+    assert answers[0] == answers[1]
+    assert answers[0].partition(b"\r\n\r\n")[2].startswith(b"3\r\none\r\n12c\r\nx")
+
+
+async def test_nothing_is_posted_to_a_client_that_is_behind_or_gone_and_never_nothing() -> None:
+    posted: list[bool] = []
+    behind, gone = asyncio.Event(), asyncio.Event()
+
+    async def streams(scope: Any, receive: Any, send: Any) -> None:
+        del receive
+        post = scope["extensions"][POST_EXTENSION]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        posted.append(post(b"one"))
+        posted.append(post(b""))
+        await behind.wait()
+        posted.append(post(b"two"))
+        await gone.wait()
+        posted.append(post(b"three"))
+
+    listener, wire = connected(streams)
+    listener.data_received(GET)
+    await settled(lambda: len(posted) == 2)
+    listener.pause_writing()
+    behind.set()
+    await settled(lambda: len(posted) == 3)
+    listener.resume_writing()
+    wire.closed = True
+    gone.set()
+    await settled(lambda: len(posted) == 4)
+    assert posted == [True, False, False, False]
+    assert wire.writes[-1].endswith(b"3\r\none\r\n")

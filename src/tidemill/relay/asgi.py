@@ -5,8 +5,9 @@
 """
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor
@@ -22,7 +23,7 @@ from tidemill.relay.faults import refusal
 from tidemill.relay.key_card import key_card
 from tidemill.relay.limits.contracts import Bound
 from tidemill.relay.limits.headers import rate_headers
-from tidemill.relay.pipeline.asgi_sink import AsgiSink, Receive, Scope, Send
+from tidemill.relay.pipeline.asgi_sink import POST, AsgiSink, Receive, Scope, Send, post_nothing
 from tidemill.relay.pipeline.ask import Ask, Caller, Headers, Kind
 from tidemill.relay.pipeline.continuation import Thread
 from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read_all, request_id_of
@@ -102,7 +103,8 @@ class RelayApp:
         always = [(b"x-request-id", request_id.encode())]
         if dialect is Dialect.ANTHROPIC:
             always.append((b"request-id", request_id.encode()))
-        sink = AsgiSink(receive, send, self._tasks, always)
+        extensions: Mapping[str, Any] = scope.get("extensions") or {}
+        sink = AsgiSink(receive, send, self._tasks, always, extensions.get(POST, post_nothing))
         watched = self._watch.add()
         try:
             await self._answer(scope, door, request_id, sink, receive, watched)

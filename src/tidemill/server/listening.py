@@ -6,9 +6,12 @@ until the loop has gone round.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from tidemill.relay.pipeline.asgi_sink import POST
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -19,10 +22,11 @@ _INTERIM = b"HTTP/1.1 100"
 class _Corked:
     """A transport for one answer after the other. Invariant: a held head is flushed within this round of the loop."""
 
-    __slots__ = ("_head", "_head_is_next", "_loop", "_transport")
+    __slots__ = ("_flow", "_head", "_head_is_next", "_loop", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
+        self._flow = flow
         self._loop = loop
         self._head: bytes | None = None
         self._head_is_next = False
@@ -40,6 +44,16 @@ class _Corked:
             self._loop.call_soon(self._flush)
             return
         self._transport.write(data)
+
+    def post(self, body: bytes) -> bool:
+        """Send a part of a body in chunks at once; returns False, and does nothing, while the client is behind or gone.
+
+        What ``send`` does for the same part, without a message and a coroutine for it.
+        """
+        if not body or self._flow.write_paused or self._transport.is_closing():
+            return False
+        self.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
 
     def _flush(self) -> None:
         if self._head is not None:
@@ -62,9 +76,11 @@ class Listener(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way back."""
         super().connection_made(cast("asyncio.Transport", transport))
-        self._corked = _Corked(self.transport, self.loop)
+        self._corked = _Corked(self.transport, self.flow, self.loop)
+        self._extensions: dict[str, Any] = {POST: self._corked.post}
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         self._corked.begin()
         cycle.transport = cast("asyncio.Transport", self._corked)
+        cycle.scope["extensions"] = self._extensions  # type: ignore[typeddict-item] - ours, no known one
         super()._start_asgi_task(cycle, app)

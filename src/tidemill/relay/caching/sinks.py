@@ -61,6 +61,13 @@ class Tee:
         self._keep(data)
         await self._inner.write(data)
 
+    def post(self, data: bytes) -> bool:
+        """Send a part now, if that can be."""
+        sent = self._inner.post(data)
+        if sent:
+            self._keep(data)
+        return sent
+
     async def end(self, data: bytes = b"") -> None:
         """Send the last part."""
         self._keep(data)

@@ -12,16 +12,42 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Post = Callable[[bytes], bool]
+
+
+# In a scope's extensions, where the server under us has one: sends a part of a body that has begun, without waiting.
+# Returns False, and does nothing, while the client is behind or gone.
+POST = "tidemill.post"
+
+
+def post_nothing(data: bytes) -> bool:
+    """Stand in for a server that can only be awaited."""
+    del data
+    return False
 
 
 class AsgiSink:
     """Sends to an ASGI server and listens for the client's leaving. ``headers`` go with every answer."""
 
-    __slots__ = ("_busy", "_headers", "_listening", "_receive", "_send", "_tasks", "late_headers", "started", "watched")
+    __slots__ = (
+        "_busy",
+        "_headers",
+        "_listening",
+        "_post",
+        "_receive",
+        "_send",
+        "_tasks",
+        "late_headers",
+        "started",
+        "watched",
+    )
 
-    def __init__(self, receive: Receive, send: Send, tasks: TaskOwner, headers: Headers) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, tasks: TaskOwner, headers: Headers, post: Post = post_nothing
+    ) -> None:
         self._receive = receive
         self._send = send
+        self._post = post
         self._tasks = tasks
         self._headers = headers
         self._busy = False
@@ -75,6 +101,10 @@ class AsgiSink:
         """Send a part; the server makes this wait while the client is slow."""
         return self._send({"type": "http.response.body", "body": data, "more_body": True})
 
+    def post(self, data: bytes) -> bool:
+        """Send a part now, if the server can."""
+        return self._post(data)
+
     async def end(self, data: bytes = b"") -> None:
         """Send the last part."""
         self._busy = True
@@ -84,3 +114,4 @@ class AsgiSink:
         """Listen no more."""
         if self._listening is not None:
             self._listening.cancel()
+            self._listening = None  # its traceback knows this sink in turn

@@ -189,6 +189,10 @@ class Sink(Protocol):
         """Send a part; over when more may be sent (back-pressure)."""
         ...
 
+    def post(self, data: bytes) -> bool:
+        """Send a part now, without waiting; returns False, and does nothing, where that cannot be."""
+        ...
+
     async def end(self, data: bytes = b"") -> None:
         """Send the last part."""
         ...

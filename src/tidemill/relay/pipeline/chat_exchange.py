@@ -3,17 +3,19 @@
 This is the path that most calls take; nothing here makes a canonical form.
 """
 
-import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
-from tidemill.kernel import clock
-from tidemill.platform.tasks import apart
-from tidemill.relay.errors import ClientTooSlow, UpstreamFailed
-from tidemill.relay.pipeline.exchange import EVENT_STREAM, MAX_HELD_BYTES, Exchange
-from tidemill.relay.pipeline.follow import Committed, last_event
+from tidemill.kernel.lang import Lang
+from tidemill.relay.errors import UpstreamFailed
+from tidemill.relay.faults import stream_headers
+from tidemill.relay.pipeline.ask import Ask, Headers
+from tidemill.relay.pipeline.flow import last_event
+from tidemill.relay.pipeline.record import Record
+from tidemill.relay.pipeline.stream_exchange import StreamExchange
 from tidemill.relay.rules import failure_of
-from tidemill.relay.upstreams.port import UpstreamAnswer, UpstreamBrokenError
+from tidemill.relay.upstreams.port import UpstreamAnswer
 from tidemill.wire.openai_chat import read_answer, read_usage
 from tidemill.wire.openai_errors import read_complaint, stream_event
 from tidemill.wire.openai_stream import ChatStream
@@ -22,10 +24,8 @@ from tidemill.wire.sse import DONE, EventTooLargeError, Splitter
 _BAD_GATEWAY = 502
 
 
-class ChatExchange(Exchange):
+class ChatExchange(StreamExchange):
     """Chat completions and embeddings."""
-
-    # ---- plain -------------------------------------------------------------------------------------------------
 
     async def _plain(self, answer: UpstreamAnswer) -> None:
         body = await self._within(self._due, answer.read(self._patience.max_answer_bytes))
@@ -47,102 +47,62 @@ class ChatExchange(Exchange):
             )
         await self._send_whole(body)
 
-    # ---- streamed ----------------------------------------------------------------------------------------------
+    def _way(self, answer: UpstreamAnswer) -> "ChatFlow":
+        return ChatFlow(answer.headers, self._ask)
 
-    async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
-        stream = ChatStream(keeps_usage=self._ask.keeps_usage)
-        failure: UpstreamFailed | None = None
-        committed, splitter = Committed(), Splitter()
-        self._rest = lambda data: self._look_on(stream, splitter, data)
+    def _kind(self, answer: UpstreamAnswer) -> Headers:
+        del answer
+        return stream_headers(self._ask)
+
+
+class ChatFlow:
+    """A stream of chat completions: its events go on as they came, but for its end, which the relay writes itself."""
+
+    def __init__(self, headers: Mapping[str, str], ask: Ask) -> None:
+        self._headers = headers
+        self._lang: Lang = ask.lang
+        self._splitter = Splitter()
+        self._stream = ChatStream(keeps_usage=ask.keeps_usage)
+        self.ended = False
+
+    @property
+    def carried(self) -> bool:
+        """Whether it has brought content."""
+        return self._stream.has_content
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the events in ``data`` that go on."""
+        stream = self._stream
         try:
-            await apart("stream", self._follow(answer, stream, splitter, first_due, committed))
-        except UpstreamFailed as error:
-            failure = error
-        finally:
-            self._note(stream)
-        if failure is None and not (stream.ended_well and stream.has_content):
-            failure = self._ended_badly(answer, stream)
-        if failure is None:
-            self._record.settle()
-            await self._sink.end(DONE)
-            return
-        if not committed:
-            raise failure
-        self.told = self._record.error = failure
-        self._record.settle()
-        message = failure.message(self._ask.lang)
-        await self._sink.end(stream_event(failure.answer_status, message, code=failure.code))
+            events = self._splitter.feed(data) if data else last_event(self._splitter.rest())
+        except EventTooLargeError as error:
+            raise UpstreamFailed(str(error)) from None
+        out = [event for event in events if stream.take(event)]
+        self.ended = not data or stream.done or stream.complaint is not None
+        return out[0] if len(out) == 1 else b"".join(out)
 
-    async def _follow(
-        self, answer: UpstreamAnswer, stream: ChatStream, splitter: Splitter, first_due: float, committed: Committed
-    ) -> None:
-        """Hand events on until the stream ends, one way or the other.
-
-        Nothing else of ours runs between two awaits, so each bound only has to be set before the await that it is for.
-        """
-        watched, sink = self._watched, self._sink
-        held: list[bytes] = []
-        idle_s = self._patience.idle_s
-        try:
-            while not stream.done and stream.complaint is None:
-                watched.until(min(self._due, clock.monotonic() + idle_s) if committed.now else first_due)
-                data = await answer.next()
-                out = _passed(splitter, stream, data)
-                if not committed.now:
-                    held.extend(out)
-                    if not stream.has_content and sum(map(len, held)) <= MAX_HELD_BYTES:
-                        out = held[:0]
-                    else:
-                        committed.now = True
-                        self._record.first_token()
-                        watched.until(clock.monotonic() + idle_s, ClientTooSlow)
-                        await self._begin(EVENT_STREAM)
-                        out, held = held, []
-                if out:
-                    now = watched.quiet_since = clock.monotonic()
-                    watched.until(now + idle_s, ClientTooSlow)
-                    await sink.write(out[0] if len(out) == 1 else b"".join(out))
-                if not data:
-                    return
-        except asyncio.CancelledError:
-            expired = watched.expired()
-            if expired is None:
-                raise
-            raise expired from None
-        except UpstreamBrokenError as error:
-            raise UpstreamFailed(str(error), kind="transport") from error
-        finally:
-            watched.at_ease()
-
-    def _look_on(self, stream: ChatStream, splitter: Splitter, data: bytes) -> bool:
-        """Take note of what comes after the client has left; returns whether nothing more can."""
-        try:
-            _passed(splitter, stream, data)
-        except UpstreamFailed:
-            return True
-        self._note(stream)
-        return stream.done or stream.complaint is not None
-
-    def _note(self, stream: ChatStream) -> None:
-        record = self._record
+    def note(self, record: Record) -> None:
+        """Write down the usage, or what it is estimated from."""
+        stream = self._stream
         record.upstream_spoke = stream.events > 0
         record.forwarded_bytes = stream.text_bytes
         record.usage, record.usage_raw = stream.usage, stream.usage_raw
 
-    def _ended_badly(self, answer: UpstreamAnswer, stream: ChatStream) -> UpstreamFailed:
+    def failure(self) -> UpstreamFailed | None:
+        """Return what was wrong with how it ended."""
+        stream = self._stream
         if stream.complaint is not None:
-            return failure_of(stream.complaint.status or _BAD_GATEWAY, stream.complaint, answer.headers)
+            return failure_of(stream.complaint.status or _BAD_GATEWAY, stream.complaint, self._headers)
         if stream.garbage and not stream.has_content:
             return UpstreamFailed("the stream is not JSON")
         if not stream.has_content:
             return UpstreamFailed("the stream ended without content")
-        return UpstreamFailed("the stream was cut off", kind="transport")
+        if not stream.ended_well:
+            return UpstreamFailed("the stream was cut off", kind="transport")
+        return None
 
-
-def _passed(splitter: Splitter, stream: ChatStream, data: bytes) -> list[bytes]:
-    """Return the events in ``data`` that go on; empty ``data``: what the upstream left without an end."""
-    try:
-        events = splitter.feed(data) if data else last_event(splitter.rest())
-    except EventTooLargeError as error:
-        raise UpstreamFailed(str(error)) from None
-    return [event for event in events if stream.take(event)]
+    def farewell(self, failure: UpstreamFailed | None) -> bytes:
+        """Return the end that OpenAI's streams have, or the error in its place."""
+        if failure is None:
+            return DONE
+        return stream_event(failure.answer_status, failure.message(self._lang), code=failure.code)

@@ -9,22 +9,22 @@ import msgspec
 from msgspec import UNSET
 
 from tidemill.kernel.errors import TidemillError
+from tidemill.kernel.lang import Lang
 from tidemill.relay.errors import ClientGone, RequestUnreadable, UpstreamFailed
 from tidemill.relay.faults import fault_of
 from tidemill.relay.pipeline.ask import Ask
 from tidemill.relay.pipeline.codec_exchange import TranslatedExchange
+from tidemill.relay.pipeline.codec_flow import CodecFlow
 from tidemill.relay.pipeline.continuation import Strand, Thread, plus, suits, sum_of
-from tidemill.relay.pipeline.follow import Committed
 from tidemill.relay.pipeline.joint import given_of
-from tidemill.relay.pipeline.observer import Observer
 from tidemill.relay.pipeline.prefill import RESTATING, continued, told_to_go_on
+from tidemill.relay.pipeline.record import Record
 from tidemill.relay.rules import is_safe_to_retry
 from tidemill.relay.upstreams.port import Errand, UpstreamAnswer, Upstreams
 from tidemill.relay.upstreams.request import prepare
 from tidemill.relay.upstreams.translate import translate
 from tidemill.wire.canonical_estimate import usage_of
 from tidemill.wire.canonical_events import Event, Finished, Metered
-from tidemill.wire.canonical_fault import Fault
 from tidemill.wire.canonical_usage import Usage
 from tidemill.wire.codec import StreamDecoder, StreamEncoder
 from tidemill.wire.tokens import estimate_text
@@ -43,15 +43,25 @@ def thread_of(ask: Ask) -> Thread | None:
     return thread if thread.suitable else None
 
 
-class ContinuedFeed:
+class ContinuedFlow(CodecFlow):
     """Reads one service's stream into the client's. A fault gives nothing: whether it ends the stream is not its."""
 
-    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, strand: Strand, prompt_tokens: int) -> None:
+    def __init__(
+        self,
+        decoder: StreamDecoder,
+        encoder: StreamEncoder,
+        thread: Thread,
+        strand: Strand,
+        prompt_tokens: int,
+        lang: Lang,
+    ) -> None:
+        super().__init__()
         self._decoder = decoder
         self._encoder = encoder
         self._strand = strand
         self._prompt_tokens = prompt_tokens
-        self.seen = Observer()
+        self._thread = thread
+        self._lang: Lang = lang
 
     def feed(self, data: bytes) -> bytes:
         """Return what ``data`` gives the client."""
@@ -74,10 +84,16 @@ class ContinuedFeed:
         seen = self.seen
         return usage_of(self._prompt_tokens, seen.text_bytes) if seen.usage is UNSET else seen.usage
 
-    def failed(self, fault: Fault) -> bytes:
-        """Say nothing: the thread ends the client's stream."""
-        del fault
-        return b""
+    def note(self, record: Record) -> None:
+        """Write down the usage of this service and of those before it."""
+        super().note(record)
+        if self._thread.breaks:
+            record.usage = sum_of(self._thread.spent, record.tokens())
+            record.usage_raw = None  # of several services none is the whole
+
+    def farewell(self, failure: UpstreamFailed | None) -> bytes:
+        """Return the error, if there is one; a good end has been written as it came."""
+        return b"" if failure is None else self._thread.failed(fault_of(failure, self._lang))
 
 
 class ContinuedExchange(TranslatedExchange):
@@ -126,7 +142,8 @@ class ContinuedExchange(TranslatedExchange):
             return prepare(ask, channel, root, key)
         return await super()._errand(root, key)
 
-    def _feed(self) -> ContinuedFeed:
+    def _way(self, answer: UpstreamAnswer) -> ContinuedFlow:
+        del answer
         thread = self._thread
         theirs, ours = self._codecs()
         encoder = thread.encoder if thread.breaks else None
@@ -134,35 +151,20 @@ class ContinuedExchange(TranslatedExchange):
             encoder = thread.begin(ours.stream_encoder(self._reply()))
         strand = Strand(thread, restates=self._channel.provider in RESTATING)
         prompt = self._ask.estimated_tokens() + estimate_text(len(thread.text.encode()))
-        return ContinuedFeed(theirs.stream_decoder(), encoder, strand, prompt)
+        return ContinuedFlow(theirs.stream_decoder(), encoder, thread, strand, prompt, self._ask.lang)
 
     async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
-        feed, committed, record, thread = self._feed(), Committed(), self._record, self._thread
-        committed.now = thread.breaks > 0
-        last, failure = await self._to_its_end(answer, feed, first_due, committed)
-        if failure is None:
-            record.settle()
-            await self._sink.end(last)
-            return
-        if not committed:
-            raise failure
-        if self._goes_on(failure):
+        flow, record, thread = self._way(answer), self._record, self._thread
+        self._committed = thread.breaks > 0
+        last, failure = await self._to_its_end(answer, flow, first_due)
+        if failure is not None and self._committed and self._goes_on(failure):
             if last:
                 await self._write(last)
-            usage = feed.usage()
+            usage = flow.usage()
             thread.broke(failure, record.tokens(), usage if thread.usage is UNSET else plus(thread.usage, usage))
             raise failure
-        self.told = record.error = failure
-        record.settle()
-        await self._sink.end(last + thread.failed(fault_of(failure, self._ask.lang)))
+        await self._close(last, flow, failure)
 
     def _goes_on(self, failure: UpstreamFailed) -> bool:
         within = self._record.tries <= self._ask.retries
         return within and is_safe_to_retry(failure) and self._thread.may_go_on()
-
-    def _note(self, seen: Observer) -> None:
-        super()._note(seen)
-        thread, record = self._thread, self._record
-        if thread.breaks:
-            record.usage = sum_of(thread.spent, record.tokens())
-            record.usage_raw = None  # of several services none is the whole

@@ -5,13 +5,11 @@ counting anyway, one of our own had better stop. So it is off unless it is set, 
 """
 
 import asyncio
-from collections.abc import Callable
 
+from tidemill.relay.errors import UpstreamFailed
+from tidemill.relay.pipeline.flow import Flow
 from tidemill.relay.snapshot import Channel
 from tidemill.relay.upstreams.port import UpstreamAnswer, UpstreamBrokenError
-
-# Takes what came; returns whether that was the end.
-Take = Callable[[bytes], bool]
 
 
 class Drains:
@@ -29,16 +27,18 @@ class Drains:
         price = channel.prices.get(model) or channel.prices.get("*")
         return price is None or price.input > 0 or price.output > 0
 
-    async def read_on(self, answer: UpstreamAnswer, take: Take) -> bool:
-        """Hand ``take`` what still comes; returns whether the stream's end came in time."""
+    async def read_on(self, answer: UpstreamAnswer, flow: Flow) -> bool:
+        """Let ``flow`` see what still comes; returns whether the stream's end came in time."""
+
+        def take(data: bytes) -> bool:
+            flow.feed(data)
+            return flow.ended
+
         self.running += 1
         try:
             async with asyncio.timeout(self._bound_s):
-                while data := await answer.next():
-                    if take(data):
-                        return True
-                take(data)
-        except (TimeoutError, UpstreamBrokenError):
+                await answer.pour(take)
+        except (TimeoutError, UpstreamBrokenError, UpstreamFailed):
             return False
         else:
             return True

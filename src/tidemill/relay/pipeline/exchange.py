@@ -13,11 +13,11 @@ from typing import TypeVar
 from msgspec import Struct
 
 from tidemill.kernel import clock
-from tidemill.relay.errors import ClientTooSlow, UpstreamFailed
+from tidemill.relay.errors import UpstreamFailed, UpstreamTimedOut
 from tidemill.relay.pipeline.ask import Ask, Headers, Sink
-from tidemill.relay.pipeline.draining import NO_DRAINS, Drains, Take
+from tidemill.relay.pipeline.draining import NO_DRAINS, Drains
 from tidemill.relay.pipeline.record import Record
-from tidemill.relay.pipeline.watch import Watched
+from tidemill.relay.pipeline.watch import Waiting, Watched
 from tidemill.relay.rules import failure_of, failure_of_fault
 from tidemill.relay.snapshot import Channel
 from tidemill.relay.upstreams.media import Media
@@ -32,13 +32,6 @@ T = TypeVar("T")
 _OK = range(200, 300)
 _MAX_ERROR_BYTES = 256 * 1024
 _ERROR_BODY_S = 5.0
-# Lifecycle events held back before the first content; past this the stream is handed on as it comes.
-MAX_HELD_BYTES = 256 * 1024
-EVENT_STREAM: Headers = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 class Patience(Struct, frozen=True):
@@ -73,8 +66,6 @@ class Exchange(ABC):
         self._patience = patience
         self._media = media
         self._dropped: tuple[str, ...] = ()
-        # Of a stream: looks at what still comes after the client has left.
-        self._rest: Take | None = None
         self.told: UpstreamFailed | None = None
 
     async def run(self, upstreams: Upstreams, root: str, key: str | None) -> None:
@@ -93,26 +84,14 @@ class Exchange(ABC):
         except BaseException:
             await answer.abort()
             raise
-        finally:
-            self._rest = None  # it knows this try in turn: let go of, both are freed as the call ends
         if self.told is None:
             await answer.finish()
         else:
             await answer.abort()
 
     async def _leave(self, answer: UpstreamAnswer) -> None:
-        """Give up an answer that nobody waits for: at once, unless its usage is worth reading it on for a while."""
-        drains, take, whole = self._patience.drains, self._rest, False
-        try:
-            left = self._watched.hung_up and self._record.first_token_ms is not None
-            if take is not None and left and drains.admits(self._channel, self._ask.model):
-                self._watched.on_silence = None
-                whole = await drains.read_on(answer, take)
-        finally:
-            if whole:
-                await answer.finish()
-            else:
-                await answer.abort()
+        """Give up an answer that nobody waits for."""
+        await answer.abort()
 
     async def _hand_on(self, answer: UpstreamAnswer, first_due: float) -> None:
         if answer.status not in _OK:
@@ -134,10 +113,10 @@ class Exchange(ABC):
     async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
         """Hand a stream on."""
 
-    async def _within(self, due: float, work: Awaitable[T]) -> T:
-        """Await the upstream until ``due``."""
+    async def _within(self, due: float, work: Awaitable[T], late: Waiting = UpstreamTimedOut) -> T:
+        """Await the upstream, or the client, until ``due``; after that it is ``late``."""
         watched = self._watched
-        watched.until(due)
+        watched.until(due, late)
         try:
             return await work
         except asyncio.CancelledError:
@@ -150,21 +129,6 @@ class Exchange(ABC):
         finally:
             watched.at_ease()
 
-    async def _write(self, data: bytes) -> None:
-        """Send to the client; one that does not read for the idle time is let go."""
-        watched = self._watched
-        now = watched.quiet_since = clock.monotonic()
-        watched.until(now + self._patience.idle_s, ClientTooSlow)
-        try:
-            await self._sink.write(data)
-        except asyncio.CancelledError:
-            expired = watched.expired()
-            if expired is None:
-                raise
-            raise expired from None
-        finally:
-            watched.at_ease()
-
     def _headers(self, kind: Headers) -> Headers:
         headers = [
             *kind,
@@ -174,11 +138,6 @@ class Exchange(ABC):
         if self._dropped:
             headers.append((b"x-dropped-params", ", ".join(self._dropped).encode("ascii", "replace")))
         return headers
-
-    async def _begin(self, kind: Headers) -> None:
-        """Send the status line, unless a keep-alive did."""
-        if not self._sink.started:
-            await self._sink.start(200, self._headers(kind))
 
     async def _send_whole(self, body: bytes, kind: bytes = b"application/json") -> None:
         """Send a whole answer. Settled before: a process killed in between has recorded it."""

@@ -3,14 +3,17 @@
 The bytes go on as they come, whatever they are; JSON and events are read for usage and errors alone.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Raw, Struct
 
-from tidemill.kernel import clock
 from tidemill.relay.errors import UpstreamFailed
 from tidemill.relay.faults import ending
-from tidemill.relay.pipeline.exchange import Exchange
-from tidemill.relay.pipeline.follow import Committed, last_event
+from tidemill.relay.pipeline.ask import Ask, Headers
+from tidemill.relay.pipeline.flow import last_event
+from tidemill.relay.pipeline.record import Record
+from tidemill.relay.pipeline.stream_exchange import StreamExchange
 from tidemill.relay.rules import failure_of
 from tidemill.relay.upstreams.port import UpstreamAnswer
 from tidemill.wire.openai_errors import read_complaint
@@ -56,98 +59,103 @@ _seen = msgspec.json.Decoder(_Seen)
 _usages = msgspec.json.Decoder(_Usage)
 
 
-class RawExchange(Exchange):
+class RawExchange(StreamExchange):
     """Passes on what comes, of any type."""
 
     async def _plain(self, answer: UpstreamAnswer) -> None:
         kind = answer.headers.get("content-type", "application/octet-stream")
         if kind.startswith(_EVENTS):
-            await self._stream(answer, self._due)
+            await super()._stream(answer, self._due)
             return
         body = await self._within(self._due, answer.read(self._patience.max_answer_bytes))
         if not body:
             raise UpstreamFailed("the answer is empty", upstream_status=answer.status)
         self._record.upstream_spoke = True
         if kind.startswith("application/json"):
-            self._look(body, answer)
+            look(body, answer.headers, self._record)
         await self._send_whole(body, kind.encode("latin-1"))
 
     async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
-        kind = answer.headers.get("content-type", "")
-        if not kind.startswith(_EVENTS):
+        if answer.headers.get("content-type", "").startswith(_EVENTS):
+            await super()._stream(answer, first_due)
+        else:
             await self._plain(answer)
-            return
-        began, failure = Committed(), None
+
+    def _way(self, answer: UpstreamAnswer) -> "RawFlow":
+        return RawFlow(answer.headers, self._ask, self._record)
+
+    def _kind(self, answer: UpstreamAnswer) -> Headers:
+        kind = answer.headers.get("content-type", "")
+        return [(b"content-type", kind.encode("latin-1")), (b"cache-control", b"no-cache")]
+
+
+class RawFlow:
+    """A stream of any events; only a completion is known to end with ``[DONE]``."""
+
+    def __init__(self, headers: Mapping[str, str], ask: Ask, record: Record) -> None:
+        self._headers = headers
+        self._ask = ask
+        self._record = record
+        self._splitter = Splitter()
+        self._done = False
+        self.carried = False
+        self.ended = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the whole events in ``data``; raises UpstreamFailed when one tells an error."""
         try:
-            await self._follow(answer, kind.encode("latin-1"), first_due, began)
-        except UpstreamFailed as error:
-            failure = error
-        if failure is not None and not began:
-            raise failure
-        self.told = self._record.error = failure
-        self._record.settle()
-        await self._sink.end(b"" if failure is None else ending(self._ask, failure))
+            events = self._splitter.feed(data) if data else last_event(self._splitter.rest())
+        except EventTooLargeError as error:
+            raise UpstreamFailed(str(error)) from None
+        for event in events:
+            self._see(event)
+        self.carried = self.carried or bool(events)
+        self.ended = self._done or not data
+        return b"".join(events)
 
-    async def _follow(self, answer: UpstreamAnswer, kind: bytes, first_due: float, began: Committed) -> None:
-        """Hand events on until the stream ends; raises UpstreamFailed when it ends badly."""
-        splitter, done = Splitter(), False
-        self._rest = lambda data: self._look_on(splitter, answer, data)
-        while not done:
-            due = min(self._due, clock.monotonic() + self._patience.idle_s) if began else first_due
-            data = await self._within(due, answer.next())
-            try:
-                events = splitter.feed(data) if data else last_event(splitter.rest())
-            except EventTooLargeError as error:
-                raise UpstreamFailed(str(error)) from None
-            done = any(self._is_last(event, answer) for event in events)
-            if events:
-                if not began:
-                    began.now = True
-                    self._record.first_token()
-                    await self._begin([(b"content-type", kind), (b"cache-control", b"no-cache")])
-                await self._write(b"".join(events))
-            if not data:
-                break
-        if not began:
-            raise UpstreamFailed("the stream ended without content")
-        if self._ask.kind == "completion" and not done:
-            raise UpstreamFailed("the stream was cut off", kind="transport")
-
-    def _look_on(self, splitter: Splitter, answer: UpstreamAnswer, data: bytes) -> bool:
-        """Take note of what comes after the client has left; returns whether nothing more can."""
-        try:
-            events = splitter.feed(data) if data else last_event(splitter.rest())
-            return any(self._is_last(event, answer) for event in events)
-        except (EventTooLargeError, UpstreamFailed):
-            return True
-
-    def _is_last(self, event: bytes, answer: UpstreamAnswer) -> bool:
-        """Read one event for what concerns us; returns whether it is the last."""
+    def _see(self, event: bytes) -> None:
+        """Read one event for what concerns us."""
         data = data_of(event)
         if data is None:
-            return False
-        if data == DONE_DATA:
-            return True
-        self._record.upstream_spoke = True
-        self._record.forwarded_bytes += len(data) if self._ask.kind == "completion" else 0
-        if b'"usage"' in data or b'"error"' in data:
-            self._look(data, answer)
-        return False
-
-    def _look(self, body: bytes, answer: UpstreamAnswer) -> None:
-        """Note the usage; raises UpstreamFailed for an error behind a good status."""
-        try:
-            seen = _seen.decode(body)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return  # a shape, or a text, that the client may know
-        record = self._record
-        if seen.has_error:
-            complaint = read_complaint(body)
-            record.upstream_spoke = False
-            raise failure_of(complaint.status or _BAD_GATEWAY, complaint, answer.headers)
-        try:
-            counts = _usages.decode(seen.usage).counts()
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return
-        if counts is not None:
-            record.usage, record.usage_raw = counts, bytes(seen.usage)
+        if data == DONE_DATA:
+            self._done = True
+            return
+        record = self._record
+        record.upstream_spoke = True
+        record.forwarded_bytes += len(data) if self._ask.kind == "completion" else 0
+        if b'"usage"' in data or b'"error"' in data:
+            look(data, self._headers, record)
+
+    def note(self, record: Record) -> None:
+        """Do nothing: every event is written down as it is read."""
+
+    def failure(self) -> UpstreamFailed | None:
+        """Return what was wrong with how it ended."""
+        if not self.carried:
+            return UpstreamFailed("the stream ended without content")
+        if self._ask.kind == "completion" and not self._done:
+            return UpstreamFailed("the stream was cut off", kind="transport")
+        return None
+
+    def farewell(self, failure: UpstreamFailed | None) -> bytes:
+        """Return the error, if there is one; a good end went on as it came."""
+        return b"" if failure is None else ending(self._ask, failure)
+
+
+def look(body: bytes, headers: Mapping[str, str], record: Record) -> None:
+    """Note the usage; raises UpstreamFailed for an error behind a good status."""
+    try:
+        seen = _seen.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return  # a shape, or a text, that the client may know
+    if seen.has_error:
+        complaint = read_complaint(body)
+        record.upstream_spoke = False
+        raise failure_of(complaint.status or _BAD_GATEWAY, complaint, headers)
+    try:
+        counts = _usages.decode(seen.usage).counts()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return
+    if counts is not None:
+        record.usage, record.usage_raw = counts, bytes(seen.usage)

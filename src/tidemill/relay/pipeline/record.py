@@ -1,5 +1,8 @@
 """What will be written down of a call: filled on the way, settled exactly once, whatever the way was."""
 
+import msgspec
+from msgspec import UNSET, UnsetType
+
 from tidemill.kernel import clock
 from tidemill.kernel.errors import TidemillError
 from tidemill.kernel.ids import uuid7
@@ -15,6 +18,7 @@ from tidemill.relay.errors import (
 from tidemill.relay.pipeline.ask import Ask
 from tidemill.relay.ports import Meter
 from tidemill.relay.snapshot import Channel
+from tidemill.wire.canonical_usage import Usage
 from tidemill.wire.tokens import NOTHING, TokenCounts, estimate_text
 
 
@@ -93,6 +97,12 @@ class Record:
         return TokenCounts(
             fresh=self._ask.estimated_tokens(), output=estimate_text(self.forwarded_bytes), estimated=True
         )
+
+    def count(self, usage: Usage | UnsetType) -> None:
+        """Note a usage that was read; what is kept of it to count anew are the buckets of the canonical form."""
+        if usage is not UNSET:
+            self.usage = usage.counts()
+            self.usage_raw = msgspec.json.encode(usage)
 
     @property
     def _has_failed(self) -> bool:

@@ -35,6 +35,11 @@ class CollectingSink:
         """Keep a part."""
         self.body += data
 
+    def post(self, data: bytes) -> bool:
+        """Keep a part."""
+        self.body += data
+        return True
+
     async def end(self, data: bytes = b"") -> None:
         """Keep the last part."""
         self.body += data
@@ -66,6 +71,13 @@ class QueueSink:
     async def write(self, data: bytes) -> None:
         """Add a part; waits while the reader is behind."""
         await self._parts.put(data)
+
+    def post(self, data: bytes) -> bool:
+        """Add a part unless the reader is behind."""
+        if self._parts.full():
+            return False
+        self._parts.put_nowait(data)
+        return True
 
     async def end(self, data: bytes = b"") -> None:
         """Add the last part."""

@@ -7,8 +7,16 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from tidemill.platform.http import open_session
+from tidemill.platform.tasks import apart
 from tidemill.relay.upstreams.inflate import unpacked
-from tidemill.relay.upstreams.port import Errand, UpstreamAnswer, UpstreamBrokenError, read_whole
+from tidemill.relay.upstreams.port import (
+    Errand,
+    Take,
+    UpstreamAnswer,
+    UpstreamBrokenError,
+    pour_by_reading,
+    read_whole,
+)
 from tidemill.wire.openai_errors import redact
 
 if TYPE_CHECKING:
@@ -103,6 +111,10 @@ class _Answer:
             raise _broken(error) from error
         except RuntimeError as error:  # aiohttp's word for a session that was closed meanwhile
             raise UpstreamBrokenError("the client was closed") from error
+
+    async def pour(self, take: Take) -> None:
+        """Hand on what comes."""
+        await apart("stream", pour_by_reading(self, take))
 
     async def finish(self) -> None:
         """Give the connection back if the body is at its end, or ends within a moment."""

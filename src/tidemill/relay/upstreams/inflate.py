@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tidemill.relay.upstreams.port import UpstreamAnswer, UpstreamBrokenError, read_whole
+from tidemill.relay.upstreams.port import Take, UpstreamAnswer, UpstreamBrokenError, pour_by_reading, read_whole
 
 if TYPE_CHECKING:
     from zlib import _Decompress  # pyright: ignore[reportPrivateUsage] - typeshed's name for what decompressobj gives
@@ -84,6 +84,10 @@ class UnpackedAnswer:
                 break
             inflater.feed(packed)
         return data
+
+    async def pour(self, take: Take) -> None:
+        """Hand on what comes."""
+        await pour_by_reading(self, take)
 
     async def finish(self) -> None:
         """Give the connection back."""

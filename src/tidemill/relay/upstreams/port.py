@@ -1,9 +1,12 @@
 """What the pipeline asks of an HTTP client, so that a cheaper one can take its place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
+
+# Takes what came, empty bytes at the end; returns whether it wants no more.
+Take = Callable[[bytes], bool]
 
 
 class UpstreamBrokenError(Exception):
@@ -39,6 +42,14 @@ class UpstreamAnswer(Protocol):
 
     async def next(self) -> bytes:
         """Return what has come, at least a byte, empty at the end; raises UpstreamBrokenError when it breaks."""
+        ...
+
+    async def pour(self, take: Take) -> None:
+        """Hand ``take`` what comes, the moment it comes, until it wants no more or has been told of the end.
+
+        What comes after that is kept for the next who asks. Raises UpstreamBrokenError when the body breaks, and what
+        ``take`` raises.
+        """
         ...
 
     async def finish(self) -> None:
@@ -79,3 +90,11 @@ async def read_whole(answer: UpstreamAnswer, limit: int) -> bytes:
             raise UpstreamBrokenError(f"the answer is longer than {limit} bytes")
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def pour_by_reading(answer: UpstreamAnswer, take: Take) -> None:
+    """Pour a body by asking for its pieces, where the client underneath cannot hand them over as they come."""
+    while True:
+        data = await answer.next()
+        if take(data) or not data:
+            return

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from tidemill.relay.upstreams.http1.connection import Connection
 from tidemill.relay.upstreams.http1.head import Fields
-from tidemill.relay.upstreams.port import UpstreamBrokenError, read_whole
+from tidemill.relay.upstreams.port import Take, UpstreamBrokenError, read_whole
 
 
 class AnswerHeaders(Mapping[str, str]):
@@ -67,6 +67,13 @@ class Http1Answer:
                 raise connection.error
             await connection.news()
         return connection.take()
+
+    async def pour(self, take: Take) -> None:
+        """Hand on what comes, from the very callback in which it comes: nobody is woken for it."""
+        connection = self._connection
+        if connection is None:
+            raise UpstreamBrokenError("the answer was given back")
+        await connection.pour(take)
 
     async def finish(self) -> None:
         """Give the connection back, at its body's end or when that comes within a moment."""

@@ -13,7 +13,7 @@ from typing import cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from tidemill.relay.upstreams.http1.head import Fields, MalformedError, shape_of
-from tidemill.relay.upstreams.port import UpstreamBrokenError
+from tidemill.relay.upstreams.port import Take, UpstreamBrokenError
 
 # Most bytes of a body that nobody has read yet, and of framing without content. A read adds up to 256 KiB.
 MOST_HELD_BYTES = 64 * 1024
@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         "_on_open",
         "_parser",
         "_paused",
+        "_take",
         "_transport",
         "_until_close",
         "_waiter",
@@ -78,7 +79,9 @@ class Connection(asyncio.Protocol):
         self._on_free = on_free
         self._on_gone = on_gone
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._take: Take | None = None
+        # Done at the next change; True when that is only that who took what came wants no more.
+        self._waiter: asyncio.Future[bool] | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._held = 0
         self._interim = self._until_close = self._paused = self._write_paused = False
@@ -111,7 +114,7 @@ class Connection(asyncio.Protocol):
         self._on_open(self)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came and wake the reader; stop reading while too much lies unread."""
+        """Parse what came and hand it over or wake the reader; stop reading while too much lies unread."""
         if self.complete:
             self.abort()  # nobody asked for this
             return
@@ -120,11 +123,14 @@ class Connection(asyncio.Protocol):
             self._feed(data)
         except (HttpParserError, HttpParserUpgrade):
             self._refuse()
+        if self._take is not None and self.pieces:
+            self._hand_over(self._take)
         if self._held > MOST_HELD_BYTES and not self.complete:
             self._hold_back()
         if self._linger is not None:
             self._go_on_lingering()
-        self._wake()
+        if self._take is None or self.complete or self.error is not None:
+            self._wake()
 
     def eof_received(self) -> None:
         """End a body that lasts until the connection does; closes at once, without waiting for TLS to say goodbye."""
@@ -141,6 +147,7 @@ class Connection(asyncio.Protocol):
         self._stop_lingering()
         self._wake()
         self._on_gone(self)
+        del self._feed, self._parser  # they know this connection in turn: all are freed now, not by the collector
 
     def pause_writing(self) -> None:
         """Send no more for now."""
@@ -214,7 +221,7 @@ class Connection(asyncio.Protocol):
                 return
             transport.write(view[at : at + SLICE_BYTES])
 
-    def news(self) -> "asyncio.Future[None]":
+    def news(self) -> "asyncio.Future[bool]":
         """Return what is done at the next change, whatever it is."""
         waiter = self._waiter = self._loop.create_future()
         return waiter
@@ -230,6 +237,26 @@ class Connection(asyncio.Protocol):
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
         return data
+
+    async def pour(self, take: Take) -> None:
+        """Hand over the body's bytes as they come, the end as empty ones, until ``take`` returns True.
+
+        Raises UpstreamBrokenError when the answer breaks, and what ``take`` raises.
+        """
+        while True:
+            if self.pieces and take(self.take()):
+                return
+            if self.complete:
+                take(b"")
+                return
+            if self.error is not None:
+                raise self.error
+            self._take = take
+            try:
+                if await self.news():
+                    return
+            finally:
+                self._take = None
 
     def release(self) -> None:
         """Have done with the answer: serve again once it is whole, if that is within a moment, else close."""
@@ -263,7 +290,18 @@ class Connection(asyncio.Protocol):
         if waiter is not None:
             self._waiter = None
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(False)
+
+    def _hand_over(self, take: Take) -> None:
+        """Give what came to who waits for it, unless that one is being cancelled: then it is the next one's."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        try:
+            if take(self.take()):
+                waiter.set_result(True)
+        except Exception as error:  # noqa: BLE001 - whoever awaits the answer raises it, not the loop
+            waiter.set_exception(error)
 
     def _end(self, *, in_order: bool) -> None:
         """Make of an answer what the end of its connection makes of it."""

@@ -4,7 +4,12 @@ from collections.abc import Callable
 
 from msgspec import UNSET, UnsetType
 
-from tidemill.relay.pipeline.follow import last_event
+from tidemill.kernel.lang import Lang
+from tidemill.relay.errors import UpstreamFailed
+from tidemill.relay.faults import fault_of
+from tidemill.relay.pipeline.flow import last_event
+from tidemill.relay.pipeline.record import Record
+from tidemill.relay.rules import failure_of_fault
 from tidemill.wire.canonical import Stop
 from tidemill.wire.canonical_estimate import event_bytes, usage_of
 from tidemill.wire.canonical_events import Event, Failed, Finished, Metered, Ping, Started, Stopped
@@ -66,47 +71,87 @@ class Observer:
         )
 
 
-class TranslatedFeed:
+class CodecFlow:
+    """What all ways have in common that know of their stream by the events in it."""
+
+    def __init__(self) -> None:
+        self.seen = Observer()
+
+    @property
+    def carried(self) -> bool:
+        """Whether it has brought content."""
+        return self.seen.carried
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.seen.ended
+
+    def note(self, record: Record) -> None:
+        """Write down the usage, or what it is estimated from."""
+        seen = self.seen
+        record.upstream_spoke = seen.spoke
+        record.forwarded_bytes = seen.text_bytes
+        record.count(seen.usage)
+        if record.usage is None and seen.prompt is not UNSET:
+            record.usage = seen.interrupted()
+
+    def failure(self) -> UpstreamFailed | None:
+        """Return what was wrong with how it ended."""
+        seen = self.seen
+        if seen.fault is not None:
+            return failure_of_fault(seen.fault)
+        return None if seen.carried else UpstreamFailed("the stream ended without content")
+
+
+class TranslatedFlow(CodecFlow):
     """Reads one protocol, writes another. ``prompt_tokens`` estimates the request where nobody tells its usage."""
 
-    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, prompt_tokens: Callable[[], int]) -> None:
+    def __init__(
+        self, decoder: StreamDecoder, encoder: StreamEncoder, prompt_tokens: Callable[[], int], lang: Lang
+    ) -> None:
+        super().__init__()
         self._decoder = decoder
         self._encoder = encoder
         self._prompt_tokens = prompt_tokens
-        self.seen = Observer()
+        self._lang: Lang = lang
 
     def feed(self, data: bytes) -> bytes:
-        """Return what ``data`` gives; before anything was carried a failure gives nothing, for it goes unseen."""
+        """Return what ``data`` gives the client."""
         seen = self.seen
         out: list[Event] = []
         for event in self._decoder.feed(data) if data else self._decoder.close():
             seen.see(event)
+            if seen.fault is not None:
+                break
             if isinstance(event, Finished) and seen.usage is UNSET:
                 out.append(Metered(usage_of(self._prompt_tokens(), seen.text_bytes)))
-            if seen.fault is None or seen.carried:
-                out.append(event)
+            out.append(event)
             if seen.ended:
                 break
         return self._encoder.encode(out) if out else b""
 
-    def failed(self, fault: Fault) -> bytes:
-        """Return the end of a stream that broke by no word of the upstream."""
-        return self._encoder.encode([Failed(fault)])
+    def farewell(self, failure: UpstreamFailed | None) -> bytes:
+        """Return the error, if there is one; a good end has been written as it came."""
+        if failure is None:
+            return b""
+        return self._encoder.encode([Failed(self.seen.fault or fault_of(failure, self._lang))])
 
 
-class WatchedFeed:
+class WatchedFlow(CodecFlow):
     """Hands whole events on as they are. ``as_list``: as Gemini's JSON list instead of an event stream."""
 
-    def __init__(self, codec: Codec, *, as_list: bool) -> None:
+    def __init__(self, codec: Codec, lang: Lang, *, as_list: bool) -> None:
+        super().__init__()
         self._codec = codec
+        self._lang: Lang = lang
         self._decoder = codec.stream_decoder()
         self._splitter = Splitter()
         self._as_list = as_list
         self._before = b"["
-        self.seen = Observer()
 
     def feed(self, data: bytes) -> bytes:
-        """Return the whole events in ``data`` but for one that tells a failure, which ends the stream in its place."""
+        """Return the whole events in ``data`` but for one that tells a failure."""
         seen = self.seen
         try:
             frames = self._splitter.feed(data) if data else last_event(self._splitter.rest())
@@ -116,23 +161,20 @@ class WatchedFeed:
         out: list[bytes] = []
         for frame in frames:
             self._look(self._decoder.feed(frame))
-            if seen.fault is not None:
-                return b"".join(out) + (self.failed(seen.fault) if seen.carried else b"")
-            out.append(self._shown(frame))
+            if seen.fault is None:
+                out.append(self._shown(frame))
             if seen.ended:
                 break
         if not data and not seen.ended:
             self._look(self._decoder.close())
-        if seen.fault is not None:
-            out.append(self.failed(seen.fault) if seen.carried else b"")
-        elif seen.ended and self._as_list:
-            out.append(b"]" if self._before != b"[" else b"[]")
         return b"".join(out)
 
-    def failed(self, fault: Fault) -> bytes:
-        """Return what ends the stream with ``fault``."""
-        frame = self._codec.error_frame(fault)
-        return self._shown(frame) + b"]" if self._as_list else frame
+    def farewell(self, failure: UpstreamFailed | None) -> bytes:
+        """Return the error, if there is one, and the end of the list."""
+        out = b""
+        if failure is not None:
+            out = self._shown(self._codec.error_frame(self.seen.fault or fault_of(failure, self._lang)))
+        return out + (b"" if not self._as_list else b"]" if self._before != b"[" else b"[]")
 
     def _look(self, events: list[Event]) -> None:
         for event in events:
