@@ -18,7 +18,7 @@ from tidemill.relay import app as relay_app
 from tidemill.relay.app import RelayContext
 from tidemill.relay.asgi import RelayApp
 from tidemill.relay.contracts import ChannelWish
-from tidemill.relay.pipeline.asgi_sink import POST
+from tidemill.relay.ports import POST
 from tidemill.relay.upstreams.port import Errand, Take
 
 MANY = 50

@@ -17,7 +17,7 @@ SLOTS = 16
 class Limited:
     """A service that has too much to do until it is told otherwise; counts who asked meanwhile."""
 
-    def __init__(self, pause_s: float) -> None:
+    def __init__(self, pause_s: float | None) -> None:
         self._pause_s = pause_s
         self.is_busy = True
         self.refused = 0
@@ -26,7 +26,7 @@ class Limited:
     async def __call__(self, request: Request, wire: Wire) -> None:
         if self.is_busy:
             self.refused += 1
-            headers = [("retry-after", f"{self._pause_s:.0f}")]
+            headers = [] if self._pause_s is None else [("retry-after", f"{self._pause_s:.0f}")]
             await wire.json({"error": {"message": "slow down", "type": "rate_limit_error"}}, 429, headers)
             return
         self.served += 1
@@ -105,6 +105,18 @@ async def test_the_end_of_the_pause_is_found_by_one_and_not_by_all(relay: Relay)
         assert statuses[200] >= CALLS - service.refused
         assert service.served == statuses[200]
         assert relay.state(channel)["in_flight"] == 0
+
+
+async def test_a_service_that_names_no_pause_is_given_one(relay: Relay) -> None:
+    service, model = Limited(pause_s=None), relay.new_model()
+    async with upstream(service) as served, upstream() as other:
+        relay.channel(served.url, model, max_concurrent=SLOTS, priority=9)
+        relay.channel(other.url, model)
+        for _ in range(5):
+            assert await storm(relay, model) == {200: CALLS}
+        # Those that were on their way when it began; then one or two whenever a pause was over.
+        assert service.refused <= 2 * SLOTS
+        assert len(other.seen) == 5 * CALLS
 
 
 async def test_a_pause_of_one_channel_does_not_turn_away_from_a_full_one(relay: Relay, limited: Services) -> None:

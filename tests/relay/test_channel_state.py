@@ -162,6 +162,33 @@ def test_a_share_of_failures_opens_it_too() -> None:
     assert not one.admits("m", 4.0)
 
 
+def test_a_service_too_busy_to_say_for_how_long_is_left_alone_ever_longer() -> None:
+    one = state(1)
+    (key,) = one.keys
+
+    def is_refused(at: float) -> None:
+        one.enter("m", key)
+        one.leave("m", key, Ending(Verdict.GOOD, UpstreamBusy("too much")), at)
+
+    def waits_s(at: float) -> float | None:
+        block = one.block("m", at)
+        return None if block is None else block.wait_s
+
+    is_refused(0.0)
+    is_refused(0.1)
+    assert waits_s(0.2) == pytest.approx(0.8), "what was on its way meanwhile is the same refusal"
+    now, pauses = 1.0, list[float]()
+    for _ in range(6):
+        is_refused(now)
+        pauses.append(waits_s(now) or 0.0)
+        now += pauses[-1]
+    assert pauses == [2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert one.breaker_state(now) == "closed", "who asks for patience is not broken"
+    succeeds(one, at=now)
+    is_refused(now + 0.1)
+    assert waits_s(now + 0.1) == 1.0, "it had served"
+
+
 def test_the_end_of_a_pause_is_found_by_one_call_then_by_twice_as_many() -> None:
     one = state(1)
     (key,) = one.keys

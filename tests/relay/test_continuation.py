@@ -13,6 +13,7 @@ from tests.relay.rig import ADMIN, ASK, Rig, relay_rig
 from tests.relay.upstream import ROLE, Request, Script, Upstream, Wire, answers, chunk, drops, refuses
 from tidemill.metering.contracts import CallStatus
 from tidemill.platform.db import Database
+from tidemill.relay.contracts import RuleWish
 from tidemill.relay.pipeline.continuation import Strand, Thread
 from tidemill.relay.pipeline.joint import Joint, given_of
 from tidemill.relay.pipeline.prefill import told_to_go_on
@@ -421,6 +422,21 @@ async def test_nothing_goes_on_unless_it_is_wanted(memory_database: Database, se
             text = text_of(read(Dialect.OPENAI_CHAT, await ask(rig, Dialect.OPENAI_CHAT, headers)))
             assert text == (TEXT if goes_on else TEXT[:23])
             await rig.context.channels.delete(ADMIN, view.id, None)
+
+
+async def test_a_rule_lets_streams_go_on_and_the_call_has_the_last_word(rig: Rig, services: Start) -> None:
+    async def goes_on(headers: dict[str, str]) -> bool:
+        view = await rig.channel(await services(speaks(Dialect.OPENAI_CHAT, 23)), "one")
+        text = text_of(read(Dialect.OPENAI_CHAT, await ask(rig, Dialect.OPENAI_CHAT, headers)))
+        await rig.context.channels.delete(ADMIN, view.id, None)
+        assert text in {TEXT, TEXT[:23]}
+        return text == TEXT
+
+    await rig.context.rules.create(ADMIN, RuleWish(kind="global", continues=False), None)
+    ruled = await rig.context.rules.create(ADMIN, RuleWish(kind="model", name="m", continues=True), None)
+    assert [await goes_on({}), await goes_on({"x-gateway-continue": "off"})] == [True, False]
+    await rig.context.rules.delete(ADMIN, ruled.id, None)
+    assert [await goes_on({}), await goes_on(GOES_ON)] == [False, True]
 
 
 async def test_when_the_next_cannot_be_reached_the_third_goes_on(rig: Rig, services: Start) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from tidemill.relay.pipeline.asgi_sink import POST as POST_EXTENSION
+from tidemill.relay.ports import POST as POST_EXTENSION
 from tidemill.server.listening import Listener
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"

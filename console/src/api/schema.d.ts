@@ -4074,6 +4074,7 @@ export interface components {
         };
         /** RuleChange */
         RuleChange: {
+            continues?: boolean | null;
             max_concurrent?: number | null;
             region?: string | null;
             rpm?: number | null;
@@ -4082,6 +4083,7 @@ export interface components {
         };
         /** RuleView */
         RuleView: {
+            continues?: boolean | null;
             /** Format: date-time */
             created_at: string;
             id: number;
@@ -4100,6 +4102,7 @@ export interface components {
         };
         /** RuleWish */
         RuleWish: {
+            continues?: boolean | null;
             /** @enum {string} */
             kind: "global" | "group" | "user" | "model";
             max_concurrent?: number | null;

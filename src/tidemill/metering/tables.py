@@ -44,6 +44,7 @@ usage_events = Table(
     Index("ix_usage_events_user_id_created_at", "user_id", "created_at"),
     Index("ix_usage_events_channel_id_created_at", "channel_id", "created_at"),
     Index("ix_usage_events_created_at", "created_at"),
+    Index("ix_usage_events_request_id", "request_id"),
 )
 
 # user_id 0: accounts that were erased. key_id '': no key. channel_id 0: no channel was reached.

@@ -23,14 +23,14 @@ from tidemill.relay.faults import refusal
 from tidemill.relay.key_card import key_card
 from tidemill.relay.limits.contracts import Bound
 from tidemill.relay.limits.headers import rate_headers
-from tidemill.relay.pipeline.asgi_sink import POST, AsgiSink, Receive, Scope, Send, post_nothing
+from tidemill.relay.pipeline.asgi_sink import AsgiSink, Receive, Scope, Send, post_nothing
 from tidemill.relay.pipeline.ask import Ask, Caller, Headers, Kind
 from tidemill.relay.pipeline.continuation import Thread
 from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read_all, request_id_of
 from tidemill.relay.pipeline.run import Pipeline
 from tidemill.relay.pipeline.watch import Watch, Watched
-from tidemill.relay.pipeline.wishes import wishes_of
-from tidemill.relay.ports import NO_LIMITS, CallerFacts, CallerLimits, FactsOf, Identify, LimitsOf
+from tidemill.relay.pipeline.wishes import Wishes, wishes_of
+from tidemill.relay.ports import NO_LIMITS, POST, CallerFacts, CallerLimits, FactsOf, Identify, LimitsOf
 from tidemill.relay.switchboard import Switchboard
 from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.openai_chat import wants_usage
@@ -173,7 +173,7 @@ class RelayApp:
         if actor.models is not None and opened.model not in actor.models:
             raise ModelNotAllowed(model=opened.model)
         wishes = wishes_of(headers)
-        continues = self._continues if wishes.continues is None else wishes.continues
+        thread = Thread() if opened.stream and kind == "chat" and self._goes_on(wishes, opened.model, actor) else None
         return Ask(
             kind=kind,
             dialect=door.dialect,
@@ -194,8 +194,15 @@ class RelayApp:
             session=wishes.session,
             lang=_lang(headers),
             cache=wishes.cache,
-            thread=Thread() if continues and opened.stream and kind == "chat" else None,
+            thread=thread,
         )
+
+    def _goes_on(self, wishes: Wishes, model: str, actor: Actor) -> bool:
+        """Tell whether a stream that breaks goes on elsewhere: as the call says, else the rules, else the setting."""
+        if wishes.continues is not None:
+            return wishes.continues
+        ruled = self._board.snapshot.rules.continues(model, actor.user_id, actor.group)
+        return self._continues if ruled is None else ruled
 
     def _left(self, dialect: Dialect, bounds: tuple[Bound, ...]) -> Headers:
         return rate_headers(dialect, self._board.limits.standing(bounds, clock.monotonic()))

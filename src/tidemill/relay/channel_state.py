@@ -192,6 +192,8 @@ class ChannelState:
                 self.last_error = failure.detail or failure.message("en")
             if failure.retry_after_s:
                 self._lane(key, model).pause(now, failure.retry_after_s, failure.detail or failure.code)
+            elif failure.kind == "rate":
+                self._lane(key, model).pause_unasked(now, failure.detail or failure.code)
         match ending.verdict:
             case Verdict.GOOD:
                 if failure is None:
@@ -234,6 +236,8 @@ class ChannelState:
         self._refused_until.pop(key.id, None)
         lane = self.lanes.get((key.id, model)) if self.lanes else None
         if lane is not None:
+            if ending.failure is None:
+                lane.serve()
             if lane.breaker.succeed(now):
                 self._shift("closed", model=model, key=key)
             if lane.is_spotless(now):

@@ -278,7 +278,8 @@ class RuleWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``strategy`` absent: the next wider rule's (model before user before group before global), at last ``weighted``.
     ``region``: calls go only to channels there, or to channels of no region. ``rpm``, ``tpm``, ``max_concurrent``:
-    of a model for all callers together; of the others for each user by itself.
+    of a model for all callers together; of the others for each user by itself. ``continues``: whether a stream that
+    breaks goes on from another channel where the call does not say; absent everywhere: ``gateway.continue_streams``.
     """
 
     kind: RuleKind
@@ -288,6 +289,7 @@ class RuleWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rpm: int | None = None
     tpm: int | None = None
     max_concurrent: int | None = None
+    continues: bool | None = None
 
 
 class RuleView(RuleWish, frozen=True, kw_only=True):

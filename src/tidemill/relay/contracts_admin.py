@@ -15,6 +15,7 @@ class RuleChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rpm: int | UnsetType | None = UNSET
     tpm: int | UnsetType | None = UNSET
     max_concurrent: int | UnsetType | None = UNSET
+    continues: bool | UnsetType | None = UNSET
 
 
 class Difference(Struct, frozen=True):

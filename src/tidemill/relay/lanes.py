@@ -6,17 +6,20 @@ from tidemill.relay.breaker import Breaker
 # shown for so many steps that the service bears them.
 _STEP_S = 0.25
 _STEPS = 8
+# The pause after a refusal that names none; it doubles with each that follows the end of the one before.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
 
 class Lane:
     """One (key, model) of a channel; made at its first failure, dropped when nothing is held against it any more."""
 
-    __slots__ = ("_returned", "breaker", "paused_until", "reason")
+    __slots__ = ("_own_pause_s", "_returned", "breaker", "paused_until", "reason")
 
     def __init__(self, breaker: Breaker) -> None:
         self.breaker = breaker
         self.paused_until = float("-inf")
         self._returned = 0  # calls since the pause was over
+        self._own_pause_s = _FIRST_PAUSE_S
         self.reason: str | None = None
 
     def admits(self, now: float) -> bool:
@@ -33,6 +36,19 @@ class Lane:
         self.paused_until = max(self.paused_until, now + pause_s)
         self._returned = 0
         self.reason = reason
+
+    def pause_unasked(self, now: float, reason: str) -> None:
+        """Keep calls away from a service that is too busy and does not say for how long.
+
+        Refusals of calls that were on their way when the pause began are the same refusal.
+        """
+        if now >= self.paused_until:
+            self.pause(now, self._own_pause_s, reason)
+            self._own_pause_s = min(2 * self._own_pause_s, _LONGEST_PAUSE_S)
+
+    def serve(self) -> None:
+        """Note that a call was served: the next refusal begins with a short pause again."""
+        self._own_pause_s = _FIRST_PAUSE_S
 
     def _pause_left_s(self, now: float) -> float:
         since = now - self.paused_until

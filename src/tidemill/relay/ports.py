@@ -20,6 +20,13 @@ class Identify(Protocol):
         ...
 
 
+# In an ASGI scope's extensions, where the server under us has it: a ``Post``.
+POST = "tidemill.post"
+# Sends a part of a body that has begun, without waiting; returns False, and does nothing, while the client is behind
+# or gone.
+Post = Callable[[bytes], bool]
+
+
 class CallerLimits(Struct, frozen=True):
     """What one caller is held to; None: no limit."""
 

@@ -21,7 +21,7 @@ from tidemill.relay.rule_rows import rule_view
 from tidemill.relay.switchboard import Switchboard
 from tidemill.relay.sync import Sync
 
-_SAYS = ("strategy", "region", "rpm", "tpm", "max_concurrent")
+_SAYS = ("strategy", "region", "continues", "rpm", "tpm", "max_concurrent")
 _SCENES: tuple[str, ...] = get_args(Scene)
 _MAX_SHORT = 50
 _MAX_NAME: Mapping[str, int] = {"group": _MAX_SHORT, "model": 500}
@@ -125,7 +125,7 @@ def _checked(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_empty(columns: Mapping[str, Any]) -> None:
     if all(columns[field] is None for field in _SAYS):
-        raise BadInput.of("strategy", "is missing: a rule sets a strategy, a region or a limit")
+        raise BadInput.of("strategy", "is missing: a rule sets a strategy, a region, a limit or what broken streams do")
 
 
 def _text(field: str, value: str, most: int) -> str:

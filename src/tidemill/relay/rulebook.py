@@ -41,6 +41,13 @@ class Rulebook(Struct, frozen=True):
         rules = self._narrowest_first(model, user_id, group)
         return next((rule.region for rule in rules if rule.region is not None), None)
 
+    def continues(self, model: str, user_id: int, group: str) -> bool | None:
+        """Return whether streams that break go on elsewhere; None: no rule says."""
+        if not self.by_kind:
+            return None
+        rules = self._narrowest_first(model, user_id, group)
+        return next((rule.continues for rule in rules if rule.continues is not None), None)
+
     def user_bound(self, user_id: int, group: str) -> Bound | None:
         """Return what a user is held to, all keys together."""
         if not self.by_kind:

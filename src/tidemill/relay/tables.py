@@ -84,6 +84,7 @@ route_rules = Table(
     Column("rpm", Integer),
     Column("tpm", Integer),
     Column("max_concurrent", Integer),
+    Column("continues", Boolean),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     UniqueConstraint("kind", "name", name="uq_route_rules_kind_name"),

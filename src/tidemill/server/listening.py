@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from tidemill.relay.pipeline.asgi_sink import POST
+from tidemill.relay.ports import POST
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application

@@ -110,6 +110,16 @@ function useColumns(): Column<Rule>[] {
       text: (rule) => rule.region,
       cell: (rule) => rule.region ?? NO_VALUE,
     },
+    {
+      id: "continues",
+      head: t("rules.continues"),
+      from: "lg",
+      text: (rule) => (rule.continues === null || rule.continues === undefined ? null : String(rule.continues)),
+      cell: (rule) =>
+        rule.continues === null || rule.continues === undefined
+          ? NO_VALUE
+          : t(rule.continues ? "rules.continuesOn" : "rules.continuesOff"),
+    },
     number("rpm", t("channels.rpm")),
     number("tpm", t("channels.tpm")),
     number("max_concurrent", t("channels.maxConcurrent")),

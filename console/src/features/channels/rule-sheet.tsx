@@ -19,8 +19,10 @@ interface RuleForm {
   rpm: string;
   tpm: string;
   maxConcurrent: string;
+  continues: "" | "on" | "off";
 }
 
+const CONTINUES = ["", "on", "off"] as const;
 const text = (value: number | null | undefined) => (value === null || value === undefined ? "" : String(value));
 const limit = (value: string) => (value.trim() === "" ? null : Number(value));
 
@@ -33,6 +35,7 @@ function formOf(rule: Rule | undefined): RuleForm {
     rpm: text(rule?.rpm),
     tpm: text(rule?.tpm),
     maxConcurrent: text(rule?.max_concurrent),
+    continues: rule?.continues === true ? "on" : rule?.continues === false ? "off" : "",
   };
 }
 
@@ -46,6 +49,7 @@ export function RuleSheet({ rule, onClose }: { rule: Rule | undefined; onClose: 
     rpm: limit(form.rpm),
     tpm: limit(form.tpm),
     max_concurrent: limit(form.maxConcurrent),
+    continues: form.continues === "" ? null : form.continues === "on",
   };
   const save = useWrite({
     run: () =>
@@ -164,6 +168,20 @@ export function RuleSheet({ rule, onClose }: { rule: Rule | undefined; onClose: 
         <Field label={t("channels.region")} hint={t("rules.regionHint")} error={problem("region")}>
           {(wiring) => (
             <Input {...wiring} value={form.region} onChange={(event) => set({ region: event.target.value })} />
+          )}
+        </Field>
+        <Field label={t("rules.continues")} hint={t("rules.continuesHint")} error={problem("continues")}>
+          {(wiring) => (
+            <Select
+              {...wiring}
+              value={form.continues}
+              data-testid="rule-continues"
+              onChange={(event) => set({ continues: oneOf(event.target.value, CONTINUES) ?? "" })}
+            >
+              <option value="">{t("rules.asWider")}</option>
+              <option value="on">{t("rules.continuesOn")}</option>
+              <option value="off">{t("rules.continuesOff")}</option>
+            </Select>
           )}
         </Field>
         <div className="grid grid-cols-3 gap-4">

@@ -7,17 +7,12 @@ from typing import Any
 from tidemill.platform.tasks import TaskOwner
 from tidemill.relay.pipeline.ask import Headers
 from tidemill.relay.pipeline.watch import Watched
+from tidemill.relay.ports import Post
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Post = Callable[[bytes], bool]
-
-
-# In a scope's extensions, where the server under us has one: sends a part of a body that has begun, without waiting.
-# Returns False, and does nothing, while the client is behind or gone.
-POST = "tidemill.post"
 
 
 def post_nothing(data: bytes) -> bool:

@@ -34,6 +34,10 @@ export default {
   asWider: "As the wider rule says",
   inherit: "Where no wider rule says: weighted round robin.",
   regionHint: "Only channels there, and channels of no region.",
+  continues: "Broken streams",
+  continuesOn: "Go on elsewhere",
+  continuesOff: "End with an error",
+  continuesHint: "Another channel is given the text so far. A call may say otherwise in x-gateway-continue.",
   limitsOfModel: "A model’s limits are shared by all callers.",
   limitsOfUser: "Limits hold for each user alone, all keys together.",
   from: {

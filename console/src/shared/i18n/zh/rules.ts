@@ -32,6 +32,10 @@ export default {
   asWider: "沿用更宽的规则",
   inherit: "更宽的规则都没写时：平滑加权轮询。",
   regionHint: "只用该区域的渠道，以及未标区域的渠道。",
+  continues: "流中断时",
+  continuesOn: "换渠道续写",
+  continuesOff: "报错结束",
+  continuesHint: "把已有文本交给另一渠道接着写。调用方可用 x-gateway-continue 另行指定。",
   limitsOfModel: "模型的限额由所有调用方共享。",
   limitsOfUser: "限额对每个用户分别计算，其所有密钥合计。",
   from: {
