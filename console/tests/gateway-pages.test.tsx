@@ -117,6 +117,7 @@ describe("a routing rule", () => {
     await user.selectOptions(sheet.getByTestId("rule-kind"), "group");
     await user.type(sheet.getByTestId("rule-name"), "lab");
     await user.selectOptions(sheet.getByTestId("rule-strategy"), "least_errors");
+    await user.selectOptions(sheet.getByTestId("rule-continues"), "on");
     await user.type(sheet.getByTestId("rule-rpm"), "60");
     await user.click(sheet.getByTestId("rule-save"));
     expect(await sheet.findByText("is too long")).toBeTruthy();
@@ -130,6 +131,7 @@ describe("a routing rule", () => {
       rpm: 60,
       tpm: null,
       max_concurrent: null,
+      continues: true,
     });
   });
 });
