@@ -184,7 +184,7 @@ export function RuleSheet({ rule, onClose }: { rule: Rule | undefined; onClose: 
             </Select>
           )}
         </Field>
-        <div className="grid grid-cols-3 gap-4">
+        <div className="grid gap-4 sm:grid-cols-3">
           {number("rpm", "rpm", t("channels.rpm"))}
           {number("tpm", "tpm", t("channels.tpm"))}
           {number("maxConcurrent", "max_concurrent", t("channels.maxConcurrent"))}
