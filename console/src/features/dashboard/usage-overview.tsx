@@ -116,7 +116,7 @@ function Tile({ name, value, change, curve, lessIsBetter, bad }: TileProps) {
         <p className={cx("tnum whitespace-nowrap font-semibold text-xl sm:text-2xl", bad && "text-failed")}>{value}</p>
         <Sparkline
           values={curve}
-          className={cx("h-7 w-14 min-w-0 sm:w-28", bad ? "text-failed-bar" : "text-running-bar")}
+          className={cx("mb-1 h-7 w-14 min-w-0 sm:w-28", bad ? "text-failed-bar" : "text-running-bar")}
         />
       </div>
       <p className={cx("tnum text-xs", worse ? "text-warn" : "text-faint")}>

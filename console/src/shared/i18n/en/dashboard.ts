@@ -11,7 +11,7 @@ export default {
     errors: "Error rate",
   },
   versus: "{{change}} on the period before",
-  noBefore: "nothing in the period before",
+  noBefore: "nothing before",
   chart: "By the hour",
   series: { requests: "Calls", tokens: "Tokens", latency: "Mean latency (ms)" },
   seriesLabel: "Measure",
