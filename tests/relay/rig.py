@@ -155,13 +155,14 @@ async def relay_rig(
         cache_url=cache_url,
         tick_s=TICK_S,
         cache=cache,
+        limits_of=limits_of,
     )
     await context.start()
     async with contextlib.AsyncExitStack() as stack:
         if cache is not None:
             stack.push_async_callback(cache.close)
         stack.push_async_callback(context.close)
-        url = await stack.enter_async_context(served(context.asgi(identify, limits_of)))
+        url = await stack.enter_async_context(served(context.asgi(identify)))
         http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
         )

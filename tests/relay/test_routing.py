@@ -9,6 +9,7 @@ from tests.relay.conftest import Start
 from tests.relay.rig import ADMIN, ASK, Rig, relay_rig
 from tests.relay.upstream import Upstream, answers, drops, refuses
 from tidemill.kernel import clock
+from tidemill.kernel.actor import Actor
 from tidemill.platform.db import Database
 from tidemill.relay.contracts import Call, ChannelChange, Denied, Forecast, Price, Question, RuleWish
 from tidemill.relay.errors import RateLimited
@@ -16,6 +17,7 @@ from tidemill.relay.ports import CallerLimits
 from tidemill.relay.shifts import Shift
 
 MESSAGES = [{"role": "user", "content": "hi"}]
+ROOT = Actor(user_id=1, username="root", is_admin=True, via="session")
 
 
 async def call(rig: Rig, user: int = 1, **headers: str) -> int:
@@ -199,13 +201,23 @@ async def test_what_is_kept_for_a_group_is_shown_and_served_to_nobody_else(rig: 
     assert (await rig.context.relay.complete(call_of)).channel == "vip"
 
 
+async def test_calls_by_hand_are_held_to_the_keys_own_limits(memory_database: Database, services: Start) -> None:
+    asker = Actor(user_id=2, username="ada", is_admin=False, via="key", key_id="k")
+    async with relay_rig(memory_database, limits_of=lambda _actor: CallerLimits(rpm=1)) as rig:
+        await rig.channel(await services())
+        by_hand = Call(model="m", messages=MESSAGES, user_id=2, key_id="k", asker=asker)
+        await rig.context.relay.complete(by_hand)
+        with pytest.raises(RateLimited, match="key"):
+            await rig.context.relay.complete(by_hand)
+
+
 async def test_calls_by_hand_are_held_to_the_rules_and_work_in_the_background_is_not(rig: Rig, services: Start) -> None:
     await rig.channel(await services())
     await rule(rig, kind="global", rpm=1)
     background = Call(model="m", messages=MESSAGES, user_id=1)
     for _ in range(3):
         await rig.context.relay.complete(background)
-    by_hand = Call(model="m", messages=MESSAGES, user_id=1, is_held=True)
+    by_hand = Call(model="m", messages=MESSAGES, user_id=1, asker=ROOT)
     await rig.context.relay.complete(by_hand)
     with pytest.raises(RateLimited):
         await rig.context.relay.complete(by_hand)

@@ -13,7 +13,7 @@ from tidemill.platform.settings.groups.gateway import GatewaySettings
 from tidemill.platform.tasks import TaskOwner
 from tidemill.platform.telemetry import get_logger
 from tidemill.relay import figures, repository
-from tidemill.relay.asgi import RelayApp, no_facts, no_limits
+from tidemill.relay.asgi import RelayApp, no_facts
 from tidemill.relay.breaker import Breaker
 from tidemill.relay.caching.engines import open_caching
 from tidemill.relay.channels_file import ChannelsFile
@@ -69,8 +69,12 @@ class RelayContext:
         cache_url: str = "memory://",
         tick_s: float = TICK_S,
         cache: Cache | None = None,
+        limits_of: LimitsOf | None = None,
     ) -> None:
-        """Build everything, start nothing. ``cache``: one that several processes share."""
+        """Build everything, start nothing. ``cache``: one that several processes share.
+
+        ``limits_of``: what a caller is held to; absent: the settings' limits hold for everybody.
+        """
         self._db = db
         self._settings = settings
         self._tasks = TaskOwner()
@@ -94,7 +98,10 @@ class RelayContext:
         self.pipeline = Pipeline(
             Ground(self.board, self._upstreams, meter, self.watch, patience, leases, self._media, caching)
         )
-        self.relay = Relay(self.pipeline, self.board, self._tasks, max_wait_s=settings.max_wait_s)
+        self._limits_of = limits_of or _everybodys(settings)
+        self.relay = Relay(
+            self.pipeline, self.board, self._tasks, limits_of=self._limits_of, max_wait_s=settings.max_wait_s
+        )
         self.house = house = House(
             db=db,
             vault=Vault(secrets),
@@ -113,21 +120,16 @@ class RelayContext:
         self.rules = RuleService(db, self.sync, self.board)
         self.imports = ChannelImports(house, self.channels, self.sync)
 
-    def asgi(self, identify: Identify, limits_of: LimitsOf | None = None, facts_of: FactsOf = no_facts) -> RelayApp:
-        """Build the application for ``/v1``. ``limits_of`` absent: the settings' limits hold for every caller."""
+    def asgi(self, identify: Identify, facts_of: FactsOf = no_facts) -> RelayApp:
+        """Build the application for ``/v1``."""
         settings = self._settings
-        everybodys = CallerLimits(
-            settings.caller_rpm or None, settings.caller_max_concurrent or None, settings.caller_tpm or None
-        )
-        if limits_of is None:
-            limits_of = no_limits if everybodys == CallerLimits() else lambda _actor: everybodys
         return RelayApp(
             identify=identify,
             pipeline=self.pipeline,
             board=self.board,
             watch=self.watch,
             tasks=self._tasks,
-            limits_of=limits_of,
+            limits_of=self._limits_of,
             facts_of=facts_of,
             wait_s=settings.relay_wait_s,
             retries=settings.retries,
@@ -178,3 +180,10 @@ class RelayContext:
         await self.limits.close()
         await self._upstreams.close()
         await self._media.close()
+
+
+def _everybodys(settings: GatewaySettings) -> LimitsOf:
+    limits = CallerLimits(
+        settings.caller_rpm or None, settings.caller_max_concurrent or None, settings.caller_tpm or None
+    )
+    return lambda _actor: limits

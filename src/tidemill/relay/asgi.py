@@ -30,7 +30,7 @@ from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read
 from tidemill.relay.pipeline.run import Pipeline
 from tidemill.relay.pipeline.watch import Watch, Watched
 from tidemill.relay.pipeline.wishes import Wishes, wishes_of
-from tidemill.relay.ports import NO_LIMITS, POST, CallerFacts, CallerLimits, FactsOf, Identify, LimitsOf
+from tidemill.relay.ports import POST, CallerFacts, FactsOf, Identify, LimitsOf
 from tidemill.relay.switchboard import Switchboard
 from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.openai_chat import wants_usage
@@ -40,12 +40,6 @@ _log = get_logger("tidemill.relay")
 
 _JSON = (b"content-type", b"application/json")
 _SCOPE = "relay"
-
-
-def no_limits(actor: Actor) -> CallerLimits:
-    """Hold nobody to anything."""
-    del actor
-    return NO_LIMITS
 
 
 async def no_facts(actor: Actor) -> CallerFacts:
@@ -70,7 +64,7 @@ class RelayApp:
         board: Switchboard,
         watch: Watch,
         tasks: TaskOwner,
-        limits_of: LimitsOf = no_limits,
+        limits_of: LimitsOf,
         facts_of: FactsOf = no_facts,
         wait_s: float = 10.0,
         retries: int = 2,

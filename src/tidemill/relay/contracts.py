@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from tidemill.kernel.actor import Actor
+
 BreakerState = Literal["closed", "open", "half_open"]
 ChannelStatus = Literal["enabled", "disabled", "auto_disabled", "draining"]
 KeyStatus = Literal["active", "disabled"]
@@ -31,7 +33,8 @@ class Call(Struct, frozen=True, kw_only=True):
     ``channel_id`` pins it to one channel: no other is tried, and retrying is the caller's business. ``timeout_s``
     bounds the whole call (never longer than the channel's own). ``wait_s`` bounds the wait for a slot; None: the
     setting ``gateway.max_wait_s``. ``group``: the user's, for channels that serve some groups only.
-    ``is_held``: the user asks at this moment, so the rules for users hold; work in the background has its own pace.
+    ``asker``: who asks at this moment, held to the limits of the key and of the user; None: work in the background,
+    which has its own pace.
     """
 
     model: str
@@ -51,7 +54,7 @@ class Call(Struct, frozen=True, kw_only=True):
     key_id: str | None = None
     request_id: str | None = None
     group: str = "default"
-    is_held: bool = False
+    asker: Actor | None = None
 
 
 class TokenUsage(Struct, frozen=True):

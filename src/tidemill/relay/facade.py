@@ -11,12 +11,14 @@ from tidemill.kernel import clock
 from tidemill.kernel.errors import Unavailable
 from tidemill.kernel.ids import uuid7
 from tidemill.platform.tasks import TaskOwner
+from tidemill.relay.callers import bounds_of
 from tidemill.relay.contracts import Call, Completion, ModelView, ServiceView, TokenUsage
 from tidemill.relay.errors import UpstreamFailed
 from tidemill.relay.limits.contracts import Bound
 from tidemill.relay.pipeline.ask import Ask, Caller
 from tidemill.relay.pipeline.run import Pipeline
 from tidemill.relay.pipeline.sinks import CollectingSink, QueueSink
+from tidemill.relay.ports import LimitsOf
 from tidemill.relay.switchboard import Switchboard
 from tidemill.wire.openai_chat import Answer, Body, Message, read_answer
 
@@ -28,10 +30,13 @@ _FIELDS = ("temperature", "top_p", "max_tokens", "response_format", "seed")
 class Relay:
     """Calls models. ``max_wait_s``: how long a call that does not say waits for a slot."""
 
-    def __init__(self, pipeline: Pipeline, board: Switchboard, tasks: TaskOwner, *, max_wait_s: float) -> None:
+    def __init__(
+        self, pipeline: Pipeline, board: Switchboard, tasks: TaskOwner, *, limits_of: LimitsOf, max_wait_s: float
+    ) -> None:
         self._pipeline = pipeline
         self._board = board
         self._tasks = tasks
+        self._limits_of = limits_of
         self._max_wait_s = max_wait_s
 
     async def complete(self, call: Call) -> Completion:
@@ -97,8 +102,11 @@ class Relay:
         return str(channel_id) if channel is None else channel.name
 
     def _bounds(self, call: Call) -> tuple[Bound, ...]:
-        of_user = self._board.snapshot.rules.user_bound(call.user_id, call.group) if call.is_held else None
-        return () if of_user is None else (of_user,)
+        asker = call.asker
+        if asker is None:
+            return ()
+        rules = self._board.snapshot.rules
+        return bounds_of(asker.user_id, asker.key_id, asker.group, self._limits_of(asker), rules)
 
     def _ask(self, call: Call, *, stream: bool) -> Ask:
         return Ask(

@@ -205,6 +205,7 @@ class Parts:
             local_slots=self.settings.local_models.slots,
             cache_url=self.settings.cache.url,
             cache=self.cache if self._cache_is_shared else None,
+            limits_of=self._limits_of,
         )
 
     @cached_property
@@ -344,7 +345,7 @@ class Parts:
     def relay_app(self) -> App:
         """The surface of ``/v1``."""
         facts_of = FactsOfCaller(self.identity.keys, self.usage)
-        return cast("App", self.relay_context.asgi(_caller_of, self._limits_of, facts_of))
+        return cast("App", self.relay_context.asgi(_caller_of, facts_of))
 
     def _limits_of(self, actor: Actor) -> CallerLimits:
         """Hold a key to its own limits, and everybody to the settings' where that is tighter."""
