@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.relay.conftest import Start
-from tests.relay.rig import ASK, Rig, relay_rig
+from tests.relay.rig import ADMIN, ASK, Rig, relay_rig
 from tests.relay.upstream import DEADLINE_S, USAGE, Request, Wire, chunk
 from tidemill.metering.contracts import CallStatus, UsageEvent
 from tidemill.platform.db import Database
@@ -248,3 +248,36 @@ async def test_completions_are_read_on_too(memory_database: Database, services: 
             slow.go_on.set()
         event = await only_event(rig)
         assert (event.tokens.request, event.tokens.response, event.tokens.estimated) == (3, 4, False)
+
+
+async def test_a_stream_that_went_on_elsewhere_counts_each_part_once(
+    memory_database: Database, services: Start
+) -> None:
+    async def breaks(request: Request, wire: Wire) -> None:
+        del request
+        await wire.begin_stream()
+        await wire.event(chunk("once upon a time, "))
+        wire.drop()
+
+    counted: list[tuple[int, int]] = []
+    for leaves in (False, True):
+        slow = Slow(data(chunk("one ")), data(chunk("two"), chunk(finish="stop"), "[DONE]"))
+        async with relay_rig(memory_database, drain_s=BOUND_S, continue_streams=True) as rig:
+            first = await rig.channel(await services(breaks), "first", priority=9)
+            second = await rig.channel(await services(slow), "second")
+            if leaves:
+                async with left(rig):
+                    await draining(rig, 1)
+                    slow.go_on.set()
+            else:
+                slow.go_on.set()
+                async with rig.post(STREAM) as answer:
+                    await answer.read()
+            await rig.ledger.wait_for(1)
+            (event,) = rig.ledger.events
+            assert event.retries == 1
+            counted.append((event.tokens.request, event.tokens.response))
+            for view in (first, second):
+                await rig.context.channels.delete(ADMIN, view.id, None)
+    assert counted[0] == counted[1]
+    assert counted[0][1] > 2, "more than the second service's own part"

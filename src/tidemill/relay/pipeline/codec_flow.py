@@ -90,6 +90,7 @@ class CodecFlow:
     def note(self, record: Record) -> None:
         """Write down the usage, or what it is estimated from."""
         seen = self.seen
+        record.usage = record.usage_raw = None
         record.upstream_spoke = seen.spoke
         record.forwarded_bytes = seen.text_bytes
         record.count(seen.usage)
@@ -117,19 +118,29 @@ class TranslatedFlow(CodecFlow):
         self._lang: Lang = lang
 
     def feed(self, data: bytes) -> bytes:
-        """Return what ``data`` gives the client."""
+        """Return what ``data`` gives the client; a fault gives nothing, for it may not be the client's end."""
         seen = self.seen
-        out: list[Event] = []
+        events: list[Event] = []
         for event in self._decoder.feed(data) if data else self._decoder.close():
             seen.see(event)
             if seen.fault is not None:
                 break
             if isinstance(event, Finished) and seen.usage is UNSET:
-                out.append(Metered(usage_of(self._prompt_tokens(), seen.text_bytes)))
-            out.append(event)
+                events.append(Metered(self.usage()))
+            events.append(event)
             if seen.ended:
                 break
+        out = self._passed(events)
         return self._encoder.encode(out) if out else b""
+
+    def usage(self) -> Usage:
+        """Return what the service has taken, as far as it is told, else estimated."""
+        seen = self.seen
+        return usage_of(self._prompt_tokens(), seen.text_bytes) if seen.usage is UNSET else seen.usage
+
+    def _passed(self, events: list[Event]) -> list[Event]:
+        """Return which of the service's events the client gets."""
+        return events
 
     def farewell(self, failure: UpstreamFailed | None) -> bytes:
         """Return the error, if there is one; a good end has been written as it came."""

@@ -5,6 +5,8 @@ carry the client's stream over several services. A service that goes on gets the
 answer.
 """
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import UNSET
 
@@ -14,7 +16,7 @@ from tidemill.relay.errors import ClientGone, RequestUnreadable, UpstreamFailed
 from tidemill.relay.faults import fault_of
 from tidemill.relay.pipeline.ask import Ask
 from tidemill.relay.pipeline.codec_exchange import TranslatedExchange
-from tidemill.relay.pipeline.codec_flow import CodecFlow
+from tidemill.relay.pipeline.codec_flow import TranslatedFlow
 from tidemill.relay.pipeline.continuation import Strand, Thread, plus, suits, sum_of
 from tidemill.relay.pipeline.joint import given_of
 from tidemill.relay.pipeline.prefill import RESTATING, continued, told_to_go_on
@@ -23,9 +25,7 @@ from tidemill.relay.rules import is_safe_to_retry
 from tidemill.relay.upstreams.port import Errand, UpstreamAnswer, Upstreams
 from tidemill.relay.upstreams.request import prepare
 from tidemill.relay.upstreams.translate import translate
-from tidemill.wire.canonical_estimate import usage_of
-from tidemill.wire.canonical_events import Event, Finished, Metered
-from tidemill.wire.canonical_usage import Usage
+from tidemill.wire.canonical_events import Event
 from tidemill.wire.codec import StreamDecoder, StreamEncoder
 from tidemill.wire.tokens import estimate_text
 
@@ -43,46 +43,21 @@ def thread_of(ask: Ask) -> Thread | None:
     return thread if thread.suitable else None
 
 
-class ContinuedFlow(CodecFlow):
-    """Reads one service's stream into the client's. A fault gives nothing: whether it ends the stream is not its."""
+class ContinuedFlow(TranslatedFlow):
+    """Reads one service's stream into the client's, which may have come some way with another's."""
 
     def __init__(
         self,
         decoder: StreamDecoder,
         encoder: StreamEncoder,
+        prompt_tokens: Callable[[], int],
+        lang: Lang,
         thread: Thread,
         strand: Strand,
-        prompt_tokens: int,
-        lang: Lang,
     ) -> None:
-        super().__init__()
-        self._decoder = decoder
-        self._encoder = encoder
-        self._strand = strand
-        self._prompt_tokens = prompt_tokens
+        super().__init__(decoder, encoder, prompt_tokens, lang)
         self._thread = thread
-        self._lang: Lang = lang
-
-    def feed(self, data: bytes) -> bytes:
-        """Return what ``data`` gives the client."""
-        seen = self.seen
-        events: list[Event] = []
-        for event in self._decoder.feed(data) if data else self._decoder.close():
-            seen.see(event)
-            if seen.fault is not None:
-                break
-            if isinstance(event, Finished) and seen.usage is UNSET:
-                events.append(Metered(self.usage()))
-            events.append(event)
-            if seen.ended:
-                break
-        out = self._strand.take(events)
-        return self._encoder.encode(out) if out else b""
-
-    def usage(self) -> Usage:
-        """Return what this service's part has taken, as far as it is told, else estimated."""
-        seen = self.seen
-        return usage_of(self._prompt_tokens, seen.text_bytes) if seen.usage is UNSET else seen.usage
+        self._strand = strand
 
     def note(self, record: Record) -> None:
         """Write down the usage of this service and of those before it."""
@@ -94,6 +69,9 @@ class ContinuedFlow(CodecFlow):
     def farewell(self, failure: UpstreamFailed | None) -> bytes:
         """Return the error, if there is one; a good end has been written as it came."""
         return b"" if failure is None else self._thread.failed(fault_of(failure, self._lang))
+
+    def _passed(self, events: list[Event]) -> list[Event]:
+        return self._strand.take(events)
 
 
 class ContinuedExchange(TranslatedExchange):
@@ -151,7 +129,7 @@ class ContinuedExchange(TranslatedExchange):
             encoder = thread.begin(ours.stream_encoder(self._reply()))
         strand = Strand(thread, restates=self._channel.provider in RESTATING)
         prompt = self._ask.estimated_tokens() + estimate_text(len(thread.text.encode()))
-        return ContinuedFlow(theirs.stream_decoder(), encoder, thread, strand, prompt, self._ask.lang)
+        return ContinuedFlow(theirs.stream_decoder(), encoder, lambda: prompt, self._ask.lang, thread, strand)
 
     async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
         flow, record, thread = self._way(answer), self._record, self._thread
