@@ -119,6 +119,17 @@ async def test_a_service_that_names_no_pause_is_given_one(relay: Relay) -> None:
         assert len(other.seen) == 5 * CALLS
 
 
+async def test_a_client_waits_through_a_short_refusal_and_is_told_of_a_long_one(relay: Relay) -> None:
+    service, model = Limited(pause_s=None), relay.new_model()
+    async with upstream(service) as served:
+        relay.channel(served.url, model)
+        async with relay.post(model) as answer:
+            assert (answer.status, answer.headers["retry-after"]) == (429, "4")
+        assert service.refused == 3, "pauses of one and of two seconds were waited for, four are too long"
+        service.is_busy = False
+        assert await status_of(relay, model) == 200
+
+
 async def test_a_pause_of_one_channel_does_not_turn_away_from_a_full_one(relay: Relay, limited: Services) -> None:
     paused, served = limited
     model, free = relay.new_model(), asyncio.Event()

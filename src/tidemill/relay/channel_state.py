@@ -193,7 +193,9 @@ class ChannelState:
             if failure.retry_after_s:
                 self._lane(key, model).pause(now, failure.retry_after_s, failure.detail or failure.code)
             elif failure.kind == "rate":
-                self._lane(key, model).pause_unasked(now, failure.detail or failure.code)
+                lane = self._lane(key, model)
+                lane.pause_unasked(now, failure.detail or failure.code)
+                failure.retry_after_s = lane.wait_s(now)  # told on like one that was asked for
         match ending.verdict:
             case Verdict.GOOD:
                 if failure is None:
