@@ -152,13 +152,14 @@ async def test_a_posted_part_is_what_a_sent_one_would_be() -> None:
     assert answers[0].partition(b"\r\n\r\n")[2].startswith(b"3\r\none\r\n12c\r\nx")
 
 
-async def test_nothing_is_posted_to_a_client_that_is_behind_or_gone_and_never_nothing() -> None:
+async def test_nothing_is_posted_before_the_head_or_to_a_client_that_is_behind_or_gone_and_never_nothing() -> None:
     posted: list[bool] = []
     behind, gone = asyncio.Event(), asyncio.Event()
 
     async def streams(scope: Any, receive: Any, send: Any) -> None:
         del receive
         post = scope["extensions"][POST_EXTENSION]
+        posted.append(post(b"zero"))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         posted.append(post(b"one"))
         posted.append(post(b""))
@@ -169,13 +170,13 @@ async def test_nothing_is_posted_to_a_client_that_is_behind_or_gone_and_never_no
 
     listener, wire = connected(streams)
     listener.data_received(GET)
-    await settled(lambda: len(posted) == 2)
+    await settled(lambda: len(posted) == 3)
     listener.pause_writing()
     behind.set()
-    await settled(lambda: len(posted) == 3)
+    await settled(lambda: len(posted) == 4)
     listener.resume_writing()
     wire.closed = True
     gone.set()
-    await settled(lambda: len(posted) == 4)
-    assert posted == [True, False, False, False]
+    await settled(lambda: len(posted) == 5)
+    assert posted == [False, True, False, False, False]
     assert wire.writes[-1].endswith(b"3\r\none\r\n")

@@ -2,7 +2,7 @@
 
 uvicorn writes the head by itself as soon as it is told, and the body a moment later: two system calls, two packets and
 two wake-ups of the client for what is nearly always there at once. Here the head waits until its first part comes, or
-until the loop has gone round.
+until the loop has gone round. Parts of a body that has begun may be posted outside any task (``relay.ports.POST``).
 """
 
 import asyncio
@@ -46,11 +46,11 @@ class _Corked:
         self._transport.write(data)
 
     def post(self, body: bytes) -> bool:
-        """Send a part of a body in chunks at once; returns False, and does nothing, while the client is behind or gone.
+        """Send a part of a body in chunks at once: what ``send`` does for it, without a message and a coroutine.
 
-        What ``send`` does for the same part, without a message and a coroutine for it.
+        Returns False, and does nothing, before the head, and while the client is behind or gone.
         """
-        if not body or self._flow.write_paused or self._transport.is_closing():
+        if not body or self._head_is_next or self._flow.write_paused or self._transport.is_closing():
             return False
         self.write(b"%x\r\n%b\r\n" % (len(body), body))
         return True
