@@ -203,7 +203,7 @@ async def test_a_client_that_leaves_stops_the_provider_and_is_metered(
         async with Client(rig, client).open(streamed(asked(client, "Count to 2000."))) as answer:
             assert answer.status == 200
             await answer.content.readany()
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(DEADLINE_S):
             (event,) = await rig.ledger.wait_for(1)
         assert event.status is CallStatus.CLIENT_GONE
         # Gemini tells the usage so far with every chunk, so nothing needs to be estimated.

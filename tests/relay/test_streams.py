@@ -253,7 +253,7 @@ async def test_a_client_that_leaves_ends_the_upstream_call_within_a_second(rig: 
     answer = await rig.post(STREAM)
     await answer.content.readuntil(b"\n\n")
     answer.close()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(DEADLINE_S):
         await hung_up.wait()
     (event,) = await rig.ledger.wait_for(1)
     assert event.status is CallStatus.CLIENT_GONE
@@ -277,7 +277,7 @@ async def test_a_client_that_leaves_a_plain_call_ends_it_too_and_pays_nothing(ri
     )
     await service.next_request()
     call.cancel()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(DEADLINE_S):
         await hung_up.wait()
     (event,) = await rig.ledger.wait_for(1)
     assert (event.status, event.tokens.total) == (CallStatus.CLIENT_GONE, 0)
