@@ -22,6 +22,52 @@ async def test_a_call_comes_back_as_the_service_said_it(rig: Rig, services: Star
     assert service.seen[0].headers["authorization"] == "Bearer sk-upstream-secret"
 
 
+async def test_an_answer_tells_the_services_name_for_the_call_and_what_the_call_took_here(
+    rig: Rig, services: Start
+) -> None:
+    taken_s = 0.2
+
+    async def named(request: Request, wire: Wire) -> None:
+        del request
+        await asyncio.sleep(taken_s)
+        await wire.json(ANSWER, headers=[("X-Request-Id", "req_7")])
+
+    service = await services(named)
+    await rig.channel(service)
+    async with rig.post() as answer:
+        assert answer.headers["x-upstream-request-id"] == "req_7"
+        here_ms = float(answer.headers["x-gateway-overhead-ms"])
+    (event,) = await rig.ledger.wait_for(1)
+    assert event.metadata == {"upstream_request_id": "req_7"}
+    assert 0 <= here_ms <= event.latency_ms - taken_s * 1000 + 1, "but for what the service took"
+
+
+@pytest.mark.parametrize("name", ["", "x" * 129, "caf\u00e9"])
+async def test_a_name_that_is_none_is_not_told_on(rig: Rig, services: Start, name: str) -> None:
+    async def named(request: Request, wire: Wire) -> None:
+        del request
+        await wire.json(ANSWER, headers=[("request-id", name)])
+
+    await rig.channel(await services(named))
+    async with rig.post() as answer:
+        assert answer.status == 200
+        assert "x-upstream-request-id" not in answer.headers
+    (event,) = await rig.ledger.wait_for(1)
+    assert event.metadata == {}
+
+
+async def test_the_name_is_that_of_the_service_that_answered(rig: Rig, services: Start) -> None:
+    async def busy(request: Request, wire: Wire) -> None:
+        del request
+        await wire.json({"error": {"message": "no"}}, 500, [("x-request-id", "req_of_the_other")])
+
+    await rig.channel(await services(busy), "busy", priority=9)
+    await rig.channel(await services(), "well")
+    async with rig.post() as answer:
+        assert (answer.status, answer.headers["x-gateway-attempts"]) == (200, "2")
+        assert "x-upstream-request-id" not in answer.headers
+
+
 async def test_only_the_model_name_changes_and_unknown_fields_survive(rig: Rig, services: Start) -> None:
     async def odd(request: Request, wire: Wire) -> None:
         del request

@@ -7,7 +7,10 @@ from tidemill.platform.settings.groups.edge import CorsSettings
 Pairs = Sequence[tuple[bytes, bytes]]
 
 _MAX_AGE_S = 600
-_EXPOSED = b"x-request-id, retry-after, x-ignored-fields, content-disposition"
+_EXPOSED = (
+    b"x-request-id, request-id, retry-after, retry-after-ms, x-ignored-fields, x-dropped-params, content-disposition, "
+    b"x-gateway-channel, x-gateway-attempts, x-gateway-overhead-ms, x-gateway-cache, x-upstream-request-id"
+)
 
 
 class Cors:

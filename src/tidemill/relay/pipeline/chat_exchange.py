@@ -28,7 +28,7 @@ class ChatExchange(StreamExchange):
     """Chat completions and embeddings."""
 
     async def _plain(self, answer: UpstreamAnswer) -> None:
-        body = await self._within(self._due, answer.read(self._patience.max_answer_bytes))
+        body = await self._whole(answer)
         record = self._record
         record.upstream_spoke = True
         try:

@@ -33,7 +33,7 @@ class CodecExchange(StreamExchange):
         return stream_headers(self._ask)
 
     async def _read(self, answer: UpstreamAnswer) -> bytes:
-        body = await self._within(self._due, answer.read(self._patience.max_answer_bytes))
+        body = await self._whole(answer)
         self._record.upstream_spoke = True
         return body
 

@@ -16,7 +16,7 @@ from tidemill.kernel import clock
 from tidemill.relay.errors import UpstreamFailed, UpstreamTimedOut
 from tidemill.relay.pipeline.ask import Ask, Headers, Sink
 from tidemill.relay.pipeline.draining import NO_DRAINS, Drains
-from tidemill.relay.pipeline.record import Record
+from tidemill.relay.pipeline.record import UPSTREAM_ID, Record
 from tidemill.relay.pipeline.watch import Waiting, Watched
 from tidemill.relay.rules import failure_of, failure_of_fault
 from tidemill.relay.snapshot import Channel
@@ -32,6 +32,8 @@ T = TypeVar("T")
 _OK = range(200, 300)
 _MAX_ERROR_BYTES = 256 * 1024
 _ERROR_BODY_S = 5.0
+# The longest id of a service's that is told on.
+_MAX_ID = 128
 
 
 class Patience(Struct, frozen=True):
@@ -75,7 +77,8 @@ class Exchange(ABC):
         """
         errand = await self._errand(root, key)
         due = min(self._due, clock.monotonic() + self._patience.first_token_s) if self._ask.stream else self._due
-        answer = await self._within(due, upstreams.send(errand))
+        answer = await self._served(due, upstreams.send(errand))
+        self._note_id(answer)
         try:
             await self._hand_on(answer, due)
         except asyncio.CancelledError:
@@ -129,12 +132,34 @@ class Exchange(ABC):
         finally:
             watched.at_ease()
 
+    async def _served(self, due: float, work: Awaitable[T]) -> T:
+        """Await the upstream until ``due``; the time is its own."""
+        began = clock.monotonic()
+        try:
+            return await self._within(due, work)
+        finally:
+            self._record.upstream_s += clock.monotonic() - began
+
+    async def _whole(self, answer: UpstreamAnswer) -> bytes:
+        """Return a whole answer."""
+        return await self._served(self._due, answer.read(self._patience.max_answer_bytes))
+
+    def _note_id(self, answer: UpstreamAnswer) -> None:
+        """Keep the name by which the service's own support knows the call."""
+        name = answer.headers.get("x-request-id") or answer.headers.get("request-id")
+        if name and len(name) <= _MAX_ID and name.isascii() and name.isprintable():
+            self._record.notes[UPSTREAM_ID] = name
+
     def _headers(self, kind: Headers) -> Headers:
+        record = self._record
         headers = [
             *kind,
             (b"x-gateway-channel", b"%d" % self._channel.id),
-            (b"x-gateway-attempts", b"%d" % self._record.tries),
+            (b"x-gateway-attempts", b"%d" % record.tries),
+            (b"x-gateway-overhead-ms", b"%.2f" % record.overhead_ms()),
         ]
+        if (name := record.notes.get(UPSTREAM_ID)) is not None:
+            headers.append((b"x-upstream-request-id", name.encode()))
         if self._dropped:
             headers.append((b"x-dropped-params", ", ".join(self._dropped).encode("ascii", "replace")))
         return headers

@@ -67,7 +67,7 @@ class RawExchange(StreamExchange):
         if kind.startswith(_EVENTS):
             await super()._stream(answer, self._due)
             return
-        body = await self._within(self._due, answer.read(self._patience.max_answer_bytes))
+        body = await self._whole(answer)
         if not body:
             raise UpstreamFailed("the answer is empty", upstream_status=answer.status)
         self._record.upstream_spoke = True

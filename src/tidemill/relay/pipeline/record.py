@@ -21,6 +21,9 @@ from tidemill.relay.snapshot import Channel
 from tidemill.wire.canonical_usage import Usage
 from tidemill.wire.tokens import NOTHING, TokenCounts, estimate_text
 
+# The note that holds the service's own id of the call, where it told one.
+UPSTREAM_ID = "upstream_request_id"
+
 
 class Record:
     """The usage of one call in the making."""
@@ -39,6 +42,7 @@ class Record:
         "http_status",
         "notes",
         "tries",
+        "upstream_s",
         "upstream_spoke",
         "usage",
         "usage_raw",
@@ -58,6 +62,7 @@ class Record:
         self.http_status = 200
         self.notes: dict[str, str] = {}  # what only the way of the call tells, beside the caller's own metadata
         self.tries = 0
+        self.upstream_s = 0.0  # spent waiting for services, before anything was handed on
         self.upstream_spoke = False
         self.usage: TokenCounts | None = None
         self.usage_raw: bytes | None = None
@@ -67,6 +72,7 @@ class Record:
         self.tries += 1
         self._channel = channel
         self.error = None
+        self.notes.pop(UPSTREAM_ID, None)
         self.upstream_spoke = False
         self.usage = self.usage_raw = None
         self.forwarded_bytes = 0
@@ -78,6 +84,10 @@ class Record:
     def elapsed_ms(self) -> float:
         """Milliseconds since the call began."""
         return (clock.monotonic() - self._began) * 1000
+
+    def overhead_ms(self) -> float:
+        """Milliseconds that the call has been here so far, waiting for a place included, but not for a service."""
+        return max(0.0, self.elapsed_ms() - self.upstream_s * 1000)
 
     def first_token(self) -> None:
         """Note that content has come."""

@@ -65,7 +65,7 @@ class StreamExchange(Exchange):
         if not self._committed:
             held: list[bytes] = []
             while not flow.ended and not flow.carried and sum(map(len, held)) <= MAX_HELD_BYTES:
-                held.append(flow.feed(await self._within(first_due, answer.next())))
+                held.append(flow.feed(await self._served(first_due, answer.next())))
             if flow.ended and not flow.carried:
                 return b""
             out = b"".join(held)

@@ -111,7 +111,7 @@ class EmbeddingExchange(Exchange):
         return msgspec.json.encode(fields)
 
     async def _plain(self, answer: UpstreamAnswer) -> None:
-        body = await self._within(self._due, answer.read(self._patience.max_answer_bytes))
+        body = await self._whole(answer)
         self._record.upstream_spoke = True
         try:
             out = self._to_openai(body) if self._ask.dialect is Dialect.OPENAI_CHAT else self._to_gemini(body)
@@ -172,7 +172,7 @@ class CountExchange(Exchange):
         await self._sink.end(body)
 
     async def _plain(self, answer: UpstreamAnswer) -> None:
-        body = await self._within(self._due, answer.read(self._patience.max_answer_bytes))
+        body = await self._whole(answer)
         try:
             fields = msgspec.json.decode(body, type=dict[str, Raw])
         except msgspec.MsgspecError:
