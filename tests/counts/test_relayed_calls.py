@@ -18,7 +18,7 @@ from tidemill.relay import app as relay_app
 from tidemill.relay.app import RelayContext
 from tidemill.relay.asgi import RelayApp
 from tidemill.relay.contracts import ChannelWish
-from tidemill.relay.ports import POST
+from tidemill.relay.ports import LEAVING, POST
 from tidemill.relay.upstreams.port import Errand, Take
 
 MANY = 50
@@ -95,6 +95,7 @@ class Caller:
     def __init__(self, app: RelayApp) -> None:
         self._app = app
         self.sent: list[Any] = []
+        self.told: list[Callable[[], None]] = []  # who wants to hear of the client's leaving
         self.posted: list[bytes] = []
         # The tasks that posted; None where it was the loop itself.
         self.posted_by: set[object] = set()
@@ -103,6 +104,12 @@ class Caller:
         self.posted.append(data)
         self.posted_by.add(asyncio.current_task())
         return True
+
+    def tell(self, told: Callable[[], None]) -> None:
+        self.told.append(told)
+
+    def forget(self, told: Callable[[], None]) -> None:
+        self.told.remove(told)
 
     async def call(self, *, stream: bool = False, posts: bool = False) -> None:
         flag = ',"stream":true' if stream else ""
@@ -121,7 +128,7 @@ class Caller:
             "path": "/v1/chat/completions",
             "query_string": b"",
             "headers": [(b"authorization", b"Bearer user-1"), (b"content-type", b"application/json")],
-            "extensions": {POST: self._post} if posts else {},
+            "extensions": {POST: self._post, LEAVING: self} if posts else {},
         }
         await asyncio.get_running_loop().create_task(self._app(scope, receive, send))
 
@@ -208,6 +215,20 @@ async def test_an_event_goes_on_in_the_callback_that_brought_it(ground: Ground) 
     assert [message.get("body") for message in ground.caller.sent[1:]] == [EVENT, LAST]
     assert ground.caller.posted == [EVENT] * (MANY - 1)
     assert ground.caller.posted_by == {None}, "no task is woken for an event"
+
+
+@pytest.mark.parametrize("ground", [0.001], indirect=True, ids=["ticking"])
+async def test_no_task_listens_for_a_client_whose_server_tells_of_its_leaving(ground: Ground) -> None:
+    ground.upstream.stream, ground.upstream.pause_s = [EVENT] * 3 + [LAST], 0.02
+    tasks = len(asyncio.all_tasks())
+    call = asyncio.ensure_future(ground.caller.call(stream=True, posts=True))
+    while len(ground.caller.posted) < 2:
+        await asyncio.sleep(0.001)
+    assert len(asyncio.all_tasks()) == tasks + 2, "this test's and the server's, and none beside"
+    (leave,) = ground.caller.told
+    leave()
+    await call
+    assert ground.caller.told == []
 
 
 async def test_a_call_leaves_nothing_for_the_collector(ground: Ground) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from tidemill.relay.ports import LEAVING
 from tidemill.relay.ports import POST as POST_EXTENSION
 from tidemill.server.listening import Listener
 
@@ -180,3 +181,60 @@ async def test_nothing_is_posted_before_the_head_or_to_a_client_that_is_behind_o
     await settled(lambda: len(posted) == 5)
     assert posted == [False, True, False, False, False]
     assert wire.writes[-1].endswith(b"3\r\none\r\n")
+
+
+async def test_a_client_that_leaves_is_told_of_at_once_and_to_nobody_who_forgot() -> None:
+    told: list[str] = []
+    leaving: list[Any] = []
+    left = asyncio.Event()
+
+    def one() -> None:
+        told.append("one")
+
+    def two() -> None:
+        told.append("two")
+
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        del receive, send
+        leaving.append(scope["extensions"][LEAVING])
+        leaving[0].tell(one)
+        leaving[0].tell(two)
+        leaving[0].forget(one)
+        await left.wait()
+
+    listener, _ = connected(waits)
+    listener.data_received(GET)
+    await settled(lambda: bool(leaving))
+    assert told == []
+    listener.connection_lost(None)
+    assert told == ["two"]
+    leaving[0].tell(one)
+    assert told == ["two", "one"], "who asks later hears that it has left"
+    left.set()
+
+
+async def test_the_end_of_a_connection_is_read_behind_a_long_body() -> None:
+    reading: list[bool] = []
+    done = asyncio.Event()
+
+    class Watched(Wire):
+        def pause_reading(self) -> None:
+            reading.append(False)
+
+        def resume_reading(self) -> None:
+            reading.append(True)
+
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive, send
+        await done.wait()
+
+    config = uvicorn.Config(waits, lifespan="off", log_config=None)
+    config.load()
+    listener = Listener(config, ServerState(), {})
+    listener.connection_made(Watched())
+    body = b"x" * 200_000
+    listener.data_received(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+    assert reading == [False, True], "nobody has taken the body, and it is whole"
+    listener.data_received(GET)
+    assert reading == [False, True, False], "a request behind it waits for its turn, and so do all after it"
+    done.set()

@@ -5,9 +5,8 @@
 """
 
 import asyncio
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from tidemill.kernel import clock
 from tidemill.kernel.actor import Actor
@@ -23,14 +22,14 @@ from tidemill.relay.faults import refusal
 from tidemill.relay.key_card import key_card
 from tidemill.relay.limits.contracts import Bound
 from tidemill.relay.limits.headers import rate_headers
-from tidemill.relay.pipeline.asgi_sink import AsgiSink, Receive, Scope, Send, post_nothing
+from tidemill.relay.pipeline.asgi_sink import AsgiSink, Receive, Scope, Send
 from tidemill.relay.pipeline.ask import Ask, Caller, Headers, Kind
 from tidemill.relay.pipeline.continuation import Thread
 from tidemill.relay.pipeline.intake import forwarded_of, header, open_body, read_all, request_id_of
 from tidemill.relay.pipeline.run import Pipeline
 from tidemill.relay.pipeline.watch import Watch, Watched
 from tidemill.relay.pipeline.wishes import Wishes, wishes_of
-from tidemill.relay.ports import POST, CallerFacts, FactsOf, Identify, LimitsOf
+from tidemill.relay.ports import CallerFacts, FactsOf, Identify, LimitsOf
 from tidemill.relay.switchboard import Switchboard
 from tidemill.wire.canonical_parts import Dialect
 from tidemill.wire.openai_chat import wants_usage
@@ -97,8 +96,7 @@ class RelayApp:
         always = [(b"x-request-id", request_id.encode())]
         if dialect is Dialect.ANTHROPIC:
             always.append((b"request-id", request_id.encode()))
-        extensions: Mapping[str, Any] = scope.get("extensions") or {}
-        sink = AsgiSink(receive, send, self._tasks, always, extensions.get(POST, post_nothing))
+        sink = AsgiSink(receive, send, self._tasks, always, scope.get("extensions") or {})
         watched = self._watch.add()
         try:
             await self._answer(scope, door, request_id, sink, receive, watched)

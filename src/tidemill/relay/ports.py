@@ -20,11 +20,23 @@ class Identify(Protocol):
         ...
 
 
-# In an ASGI scope's extensions, where the server under us has it: a ``Post``.
-POST = "tidemill.post"
+# What an ASGI scope's extensions hold where the server under us has it: a ``Post`` and a ``Leaving``.
+POST, LEAVING = "tidemill.post", "tidemill.leaving"
 # Sends a part of a body that has begun, without waiting; returns False, and does nothing, while the client is behind
 # or gone.
 Post = Callable[[bytes], bool]
+
+
+class Leaving(Protocol):
+    """The end of a client's connection, heard of without a task that waits for it."""
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Call ``told`` when the client leaves, at once if it has."""
+        ...
+
+    def forget(self, told: Callable[[], None]) -> None:
+        """Do not call it any more."""
+        ...
 
 
 class CallerLimits(Struct, frozen=True):

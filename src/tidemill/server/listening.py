@@ -2,16 +2,18 @@
 
 uvicorn writes the head by itself as soon as it is told, and the body a moment later: two system calls, two packets and
 two wake-ups of the client for what is nearly always there at once. Here the head waits until its first part comes, or
-until the loop has gone round. Parts of a body that has begun may be posted outside any task (``relay.ports.POST``).
+until the loop has gone round. Parts of a body that has begun may be posted outside any task, and a client's leaving
+is told without a task that listens for it (``relay.ports``).
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from tidemill.relay.ports import POST
+from tidemill.relay.ports import LEAVING, POST
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -70,14 +72,55 @@ class _Corked:
         return self._transport.is_closing()
 
 
+class _Leaving:
+    """Who is told when the client of one connection leaves."""
+
+    __slots__ = ("_gone", "_told")
+
+    def __init__(self) -> None:
+        self._gone = False
+        self._told: list[Callable[[], None]] = []
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Call ``told`` when the client leaves, at once if it has."""
+        if self._gone:
+            told()
+        else:
+            self._told.append(told)
+
+    def forget(self, told: Callable[[], None]) -> None:
+        """Do not call it any more."""
+        if told in self._told:
+            self._told.remove(told)
+
+    def happens(self) -> None:
+        """Tell everybody."""
+        self._gone = True
+        everybody, self._told = self._told, []
+        for told in everybody:
+            told()
+
+
 class Listener(HttpToolsProtocol):
-    """uvicorn's protocol with answers that leave in one write."""
+    """uvicorn's protocol with answers that leave in one write, and what ``relay.ports`` asks of a server."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way back."""
         super().connection_made(cast("asyncio.Transport", transport))
         self._corked = _Corked(self.transport, self.flow, self.loop)
-        self._extensions: dict[str, Any] = {POST: self._corked.post}
+        self._leaving = _Leaving()
+        self._extensions: dict[str, Any] = {POST: self._corked.post, LEAVING: self._leaving}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever wants to know."""
+        super().connection_lost(exc)
+        self._leaving.happens()
+
+    def on_message_complete(self) -> None:
+        """Read on, for what comes next may be the end of the connection; unless requests wait for their turn."""
+        super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         self._corked.begin()

@@ -1,13 +1,13 @@
 """Where an answer goes when the caller is behind an ASGI server."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from tidemill.platform.tasks import TaskOwner
 from tidemill.relay.pipeline.ask import Headers
 from tidemill.relay.pipeline.watch import Watched
-from tidemill.relay.ports import Post
+from tidemill.relay.ports import LEAVING, POST, Leaving, Post
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -15,18 +15,22 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-def post_nothing(data: bytes) -> bool:
+def _post_nothing(data: bytes) -> bool:
     """Stand in for a server that can only be awaited."""
     del data
     return False
 
 
 class AsgiSink:
-    """Sends to an ASGI server and listens for the client's leaving. ``headers`` go with every answer."""
+    """Sends to an ASGI server and hears of the client's leaving. ``headers`` go with every answer.
+
+    ``extensions``: what the server can do beyond ASGI (``relay.ports``).
+    """
 
     __slots__ = (
         "_busy",
         "_headers",
+        "_leaving",
         "_listening",
         "_post",
         "_receive",
@@ -38,11 +42,12 @@ class AsgiSink:
     )
 
     def __init__(
-        self, receive: Receive, send: Send, tasks: TaskOwner, headers: Headers, post: Post = post_nothing
+        self, receive: Receive, send: Send, tasks: TaskOwner, headers: Headers, extensions: Mapping[str, Any]
     ) -> None:
         self._receive = receive
         self._send = send
-        self._post = post
+        self._post: Post = extensions.get(POST, _post_nothing)
+        self._leaving: Leaving | None = extensions.get(LEAVING)
         self._tasks = tasks
         self._headers = headers
         self._busy = False
@@ -53,9 +58,12 @@ class AsgiSink:
         self.late_headers: Callable[[], Headers] | None = None
 
     def attach(self, watched: Watched) -> None:
-        """Listen for the client's leaving once the call has lasted a tick."""
+        """Hear of the client's leaving: from the server, else by listening once the call has lasted a tick."""
         self.watched = watched
-        watched.on_hang_up_watch = self._start_listening
+        if self._leaving is None:
+            watched.on_hang_up_watch = self._start_listening
+        else:
+            self._leaving.tell(watched.hang_up)
 
     def _start_listening(self) -> None:
         self._listening = self._tasks.spawn("client hang-up", self._listen())
@@ -107,6 +115,8 @@ class AsgiSink:
 
     def close(self) -> None:
         """Listen no more."""
+        if self._leaving is not None and self.watched is not None:
+            self._leaving.forget(self.watched.hang_up)
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None  # its traceback knows this sink in turn
