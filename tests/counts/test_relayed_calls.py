@@ -97,11 +97,13 @@ class Caller:
         self.sent: list[Any] = []
         self.told: list[Callable[[], None]] = []  # who wants to hear of the client's leaving
         self.posted: list[bytes] = []
+        self.has_posted = asyncio.Event()
         # The tasks that posted; None where it was the loop itself.
         self.posted_by: set[object] = set()
 
     def _post(self, data: bytes) -> bool:
         self.posted.append(data)
+        self.has_posted.set()
         self.posted_by.add(asyncio.current_task())
         return True
 
@@ -222,8 +224,7 @@ async def test_no_task_listens_for_a_client_whose_server_tells_of_its_leaving(gr
     ground.upstream.stream, ground.upstream.pause_s = [EVENT] * 3 + [LAST], 0.02
     tasks = len(asyncio.all_tasks())
     call = asyncio.ensure_future(ground.caller.call(stream=True, posts=True))
-    while len(ground.caller.posted) < 2:
-        await asyncio.sleep(0.001)
+    await ground.caller.has_posted.wait()
     assert len(asyncio.all_tasks()) == tasks + 2, "this test's and the server's, and none beside"
     (leave,) = ground.caller.told
     leave()

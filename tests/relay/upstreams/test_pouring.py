@@ -9,11 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.relay.upstreams.conftest import Open, Serve
-from tests.relay.upstreams.far import DEADLINE_S, MEGABYTE, Asked, Line, asking
+from tests.relay.upstreams.far import DEADLINE_S, MEGABYTE, Asked, Line, Script, asking
 from tidemill.relay.upstreams.http1.connection import Connection
 from tidemill.relay.upstreams.port import UpstreamBrokenError
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+A, B_AND_END = b"1\r\na\r\n", b"1\r\nb\r\n0\r\n\r\n"
+
+
+def says(first: bytes, moment: asyncio.Event, *rest: bytes) -> Script:
+    """Return a service that says the first part of a body and, from that moment on, the rest."""
+
+    async def script(line: Line, asked: Asked) -> None:
+        del asked
+        await line.say(CHUNKED, first)
+        await moment.wait()
+        await line.say(*rest)
+
+    return script
 
 
 class Taker:
@@ -37,13 +50,7 @@ class Taker:
 async def test_what_comes_is_handed_over_and_the_end_once(engine: Open, serve: Serve) -> None:
     taker = Taker()
 
-    async def script(line: Line, asked: Asked) -> None:
-        del asked
-        await line.say(CHUNKED, b"5\r\nfirst\r\n")
-        await taker.fed.wait()
-        await line.say(b"6\r\nsecond\r\n0\r\n\r\n")
-
-    service, upstreams = await serve(script), engine()
+    service, upstreams = await serve(says(b"5\r\nfirst\r\n", taker.fed, b"6\r\nsecond\r\n0\r\n\r\n")), engine()
     answer = await asking(upstreams, service)
     async with asyncio.timeout(DEADLINE_S):
         await answer.pour(taker)
@@ -55,13 +62,8 @@ async def test_what_comes_is_handed_over_and_the_end_once(engine: Open, serve: S
 
 
 async def test_who_wants_no_more_leaves_the_rest_for_the_next(engine: Open, serve: Serve) -> None:
-    async def script(line: Line, asked: Asked) -> None:
-        del asked
-        await line.say(CHUNKED, b"1\r\na\r\n")
-        await first.fed.wait()
-        await line.say(b"1\r\nb\r\n", b"1\r\nc\r\n0\r\n\r\n")
-
     first, second = Taker(enough=1), Taker()
+    script = says(A, first.fed, b"1\r\nb\r\n", b"1\r\nc\r\n0\r\n\r\n")
     answer = await asking(engine(), await serve(script))
     async with asyncio.timeout(DEADLINE_S):
         await answer.pour(first)
@@ -73,19 +75,13 @@ async def test_who_wants_no_more_leaves_the_rest_for_the_next(engine: Open, serv
 
 
 async def test_what_the_taker_raises_comes_back_and_nothing_is_lost_with_it(engine: Open, serve: Serve) -> None:
-    async def script(line: Line, asked: Asked) -> None:
-        del asked
-        await line.say(CHUNKED, b"1\r\na\r\n")
-        await refused.wait()
-        await line.say(b"1\r\nb\r\n0\r\n\r\n")
-
     refused = asyncio.Event()
 
     def refuse(data: bytes) -> bool:
         refused.set()
         raise LookupError(data)
 
-    answer, rest = await asking(engine(), await serve(script)), Taker()
+    answer, rest = await asking(engine(), await serve(says(A, refused, B_AND_END))), Taker()
     async with asyncio.timeout(DEADLINE_S):
         with pytest.raises(LookupError, match="a"):
             await answer.pour(refuse)
@@ -110,15 +106,9 @@ async def test_a_body_that_breaks_is_told_after_what_came_of_it(engine: Open, se
 
 
 async def test_who_is_cancelled_is_handed_nothing_more(engine: Open, serve: Serve) -> None:
-    async def script(line: Line, asked: Asked) -> None:
-        del asked
-        await line.say(CHUNKED, b"1\r\na\r\n")
-        await cancelled.wait()
-        await line.say(b"1\r\nb\r\n0\r\n\r\n")
-
     cancelled = asyncio.Event()
     first, second = Taker(), Taker()
-    answer = await asking(engine(), await serve(script))
+    answer = await asking(engine(), await serve(says(A, cancelled, B_AND_END)))
     task = asyncio.get_running_loop().create_task(answer.pour(first))
     async with asyncio.timeout(DEADLINE_S):
         await first.fed.wait()

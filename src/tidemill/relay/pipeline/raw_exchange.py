@@ -72,7 +72,7 @@ class RawExchange(StreamExchange):
             raise UpstreamFailed("the answer is empty", upstream_status=answer.status)
         self._record.upstream_spoke = True
         if kind.startswith("application/json"):
-            look(body, answer.headers, self._record)
+            _look(body, answer.headers, self._record)
         await self._send_whole(body, kind.encode("latin-1"))
 
     async def _stream(self, answer: UpstreamAnswer, first_due: float) -> None:
@@ -125,7 +125,7 @@ class RawFlow:
         record.upstream_spoke = True
         record.forwarded_bytes += len(data) if self._ask.kind == "completion" else 0
         if b'"usage"' in data or b'"error"' in data:
-            look(data, self._headers, record)
+            _look(data, self._headers, record)
 
     def note(self, record: Record) -> None:
         """Do nothing: every event is written down as it is read."""
@@ -143,7 +143,7 @@ class RawFlow:
         return b"" if failure is None else ending(self._ask, failure)
 
 
-def look(body: bytes, headers: Mapping[str, str], record: Record) -> None:
+def _look(body: bytes, headers: Mapping[str, str], record: Record) -> None:
     """Note the usage; raises UpstreamFailed for an error behind a good status."""
     try:
         seen = _seen.decode(body)
